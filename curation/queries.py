@@ -1,0 +1,95 @@
+"""Questions about datasets, examples and drafts that pages and commands ask."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from django.db.models import Count, Q, QuerySet
+
+from curation.enums import DraftStatus
+from curation.models import AuditEvent, Category, Dataset, Draft, Example, FixStep
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelPart:
+    """How many drafts have one status, and where that part of the bar starts."""
+
+    status: str
+    label: str
+    count: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """A dataset's drafts by status, the finished ones first."""
+
+    parts: tuple[FunnelPart, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRow:
+    """One dataset with its counts."""
+
+    dataset: Dataset
+    examples: int
+    steps: int
+    funnel: Funnel
+
+
+def funnel_of(counts: Mapping[str, int]) -> Funnel:
+    """The bar for drafts counted by status."""
+    parts, start = [], 0
+    for status in reversed(DraftStatus):
+        count = counts.get(status, 0)
+        parts.append(FunnelPart(status.value, status.label, count, start))
+        start += count
+    return Funnel(tuple(parts), start)
+
+
+def draft_counts(datasets: Iterable[Dataset]) -> dict[int, Funnel]:
+    """Funnels by dataset id, in one query."""
+    counts: dict[int, dict[str, int]] = defaultdict(dict)
+    ids = [dataset.pk for dataset in datasets]
+    rows = (
+        Draft.objects.filter(example__dataset__in=ids, original=None)
+        .order_by()
+        .values_list("example__dataset", "status")
+        .annotate(number=Count("pk"))
+    )
+    for dataset, status, number in rows:
+        counts[dataset][status] = number
+    return {pk: funnel_of(counts[pk]) for pk in ids}
+
+
+def dataset_rows(datasets: QuerySet[Dataset]) -> list[DatasetRow]:
+    """These datasets with their counts, in three queries."""
+    found = list(datasets.annotate(example_count=Count("examples")).order_by("title"))
+    funnels = draft_counts(found)
+    steps = dict(
+        FixStep.objects.filter(draft__example__dataset__in=found, draft__original=None)
+        .order_by()
+        .values_list("draft__example__dataset")
+        .annotate(number=Count("pk"))
+    )
+    return [
+        DatasetRow(each, each.example_count, steps.get(each.pk, 0), funnels[each.pk])
+        for each in found
+    ]
+
+
+def examples_without_draft(dataset: Dataset) -> QuerySet[Example]:
+    return dataset.examples.filter(drafts__isnull=True)
+
+
+def history_of(draft: Draft) -> QuerySet[AuditEvent]:
+    """Everything that was done to a draft, its steps and its example, the newest first."""
+    of_example = Q(target_type="example", target_id=str(draft.example_id))
+    events = AuditEvent.objects.filter(Q(draft_pk=draft.pk) | of_example)
+    return events.select_related("actor", "dataset").order_by("-id")
+
+
+def categories() -> QuerySet[Category]:
+    """The taxonomy, subcategories fetched along."""
+    return Category.objects.prefetch_related("subcategories")

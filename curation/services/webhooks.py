@@ -1,0 +1,122 @@
+"""Webhooks: a lead registers addresses that are told of what happens in a dataset."""
+
+import json
+import uuid
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from curation.enums import WebhookEvent
+from curation.models import Dataset, Delivery, Webhook
+from curation.services.audit import Actor, record
+from curation.tasks import send_delivery
+from curation.webhooks.address import AddressRefused, look_up
+
+MOST = 20
+
+
+class WebhookRefused(Exception):
+    """Why a webhook was not stored; the text is for the person who asked."""
+
+
+def _check(url: str) -> None:
+    try:
+        look_up(url)
+    except AddressRefused as refused:
+        raise WebhookRefused(str(refused)) from None
+
+
+@transaction.atomic
+def register(dataset: Dataset, *, url: str, events: Sequence[WebhookEvent], by: Actor) -> Webhook:
+    """
+    Raises:
+        WebhookRefused: nothing may be sent to that address, or there are too many already.
+    """
+    _check(url)
+    if dataset.webhooks.count() >= MOST:
+        raise WebhookRefused(f"{dataset.title} has {MOST} webhooks already. Remove one first.")
+    webhook = Webhook.objects.create(
+        dataset=dataset, url=url, events=_in_order(events), created_by=by
+    )
+    record("webhook.registered", webhook, dataset=dataset, by=by, url=url, events=webhook.events)
+    return webhook
+
+
+def _in_order(events: Sequence[WebhookEvent]) -> list[str]:
+    return [each.value for each in WebhookEvent if each in events]
+
+
+@transaction.atomic
+def change(
+    webhook: Webhook,
+    *,
+    url: str | None = None,
+    events: Sequence[WebhookEvent] | None = None,
+    enabled: bool | None = None,
+    by: Actor,
+) -> Webhook:
+    """
+    Raises:
+        WebhookRefused: nothing may be sent to that address.
+    """
+    webhook = Webhook.objects.select_for_update(of=("self",)).get(pk=webhook.pk)
+    if url is not None and url != webhook.url:
+        _check(url)
+        webhook.url = url
+    if events is not None:
+        webhook.events = _in_order(events)
+    if enabled is not None:
+        webhook.enabled = enabled
+    webhook.save(update_fields=["url", "events", "enabled"])
+    now = {"url": webhook.url, "events": webhook.events, "enabled": webhook.enabled}
+    record("webhook.changed", webhook, dataset=webhook.dataset, by=by, **now)
+    return webhook
+
+
+@transaction.atomic
+def renew_secret(webhook: Webhook, *, by: Actor) -> Webhook:
+    """A new secret; what is signed with the old one is signed no more."""
+    webhook.nonce = uuid.uuid4()
+    webhook.save(update_fields=["nonce"])
+    record("webhook.secret", webhook, dataset=webhook.dataset, by=by)
+    return webhook
+
+
+@transaction.atomic
+def remove(webhook: Webhook, *, by: Actor) -> None:
+    record("webhook.removed", webhook, dataset=webhook.dataset, by=by, url=webhook.url)
+    webhook.delete()
+
+
+def announce(event: WebhookEvent, dataset: Dataset, *, by: Actor, **told: Any) -> list[Delivery]:
+    """Tell every webhook of a dataset that wants to know, once the transaction is stored."""
+    wanted = dataset.webhooks.filter(enabled=True, events__contains=[event.value])
+    return [_announce_to(webhook, event, by, told) for webhook in wanted]
+
+
+@transaction.atomic
+def ping(webhook: Webhook, *, by: Actor) -> Delivery:
+    """Try the address with a message of its own."""
+    return _announce_to(webhook, WebhookEvent.PING, by, {})
+
+
+def _announce_to(
+    webhook: Webhook, event: WebhookEvent, by: Actor, told: dict[str, Any]
+) -> Delivery:
+    number, now = uuid.uuid4(), timezone.now()
+    body = {
+        "event": event.value,
+        "delivery": str(number),
+        "at": now.isoformat(),
+        "dataset": webhook.dataset.slug,
+        "by": by.username if by else None,
+        **told,
+    }
+    delivery = Delivery.objects.create(
+        pk=number, webhook=webhook, event=event, body=json.dumps(body), due_at=now
+    )
+    transaction.on_commit(partial(send_delivery, str(number)))
+    return delivery

@@ -1,0 +1,1 @@
+"""Webhooks: which addresses are taken, how a message is signed, and how it gets there."""

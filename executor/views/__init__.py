@@ -1,0 +1,1 @@
+"""Pages that show runs and verdicts, and the workbench where drafts are repaired."""

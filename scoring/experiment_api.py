@@ -1,0 +1,273 @@
+"""The API of experiments: plan one, watch it, ask by hand, read its translations and numbers."""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins, status
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework.views import APIView
+
+from curation.api import Filters, Refused, Visible, refusal
+from curation.enums import MemberRole
+from curation.llm.calls import LlmError
+from curation.models import Dataset
+from curation.permissions import require
+from curation.services.audit import actor_of
+from scoring import experiment_serializers as serializers
+from scoring import score_tasks
+from scoring.agreement import agreement_of
+from scoring.experiments import planning, services
+from scoring.experiments.policy import PolicyRefused
+from scoring.experiments.prompting import Prompts
+from scoring.models import Experiment, Score, Translation
+from scoring.table_views import table_of
+from scoring.tables import TABLES
+from scoring.tables.base import Cell, rounded
+
+
+class ExperimentFilter(Filters):
+    dataset = django_filters.CharFilter("dataset__slug")
+    state = django_filters.CharFilter("batch__state")
+
+    class Meta:
+        model = Experiment
+        fields = ["dataset", "kind", "state"]
+
+
+class ExperimentViewSet(Visible[Experiment], mixins.ListModelMixin, mixins.RetrieveModelMixin):
+    """Settings that are tried on the same dataset, newest first."""
+
+    dataset_path = "dataset"
+    row_order = ("-id",)
+    queryset = Experiment.objects.select_related("dataset", "batch", "context_dataset", "reference")
+    lookup_field = "slug"
+    lookup_value_regex = "[-a-zA-Z0-9_]+"
+    filterset_class = ExperimentFilter
+
+    def get_serializer_class(self) -> type[BaseSerializer[Experiment]]:
+        if self.action == "list":
+            return serializers.ExperimentListSerializer
+        return serializers.ExperimentSerializer
+
+    def _shown(self) -> Response:
+        return Response(serializers.ExperimentSerializer(self.get_object()).data)
+
+    @extend_schema(
+        request=serializers.NewExperimentSerializer,
+        responses={201: serializers.ExperimentSerializer},
+    )
+    def create(self, request: Request) -> Response:
+        """Plan an experiment; nothing is asked before it is started."""
+        context = self.get_serializer_context()
+        asked = serializers.NewExperimentSerializer(data=request.data, context=context)
+        asked.is_valid(raise_exception=True)
+        data = dict(asked.validated_data)
+        dataset = data.pop("dataset")
+        require(request.user, dataset, MemberRole.LEAD)
+        plans = [serializers.plan_of(each) for each in data.pop("settings")]
+        try:
+            made = services.create_experiment(
+                dataset, **data, settings=plans, by=actor_of(request.user)
+            )
+        except services.ExperimentRefused as refused:
+            raise ValidationError({"settings": [str(refused)]}) from refused
+        shown = serializers.ExperimentSerializer(self.get_queryset().get(pk=made.pk))
+        return Response(shown.data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=None, responses=serializers.ExperimentSerializer)
+    @action(detail=True, methods=["post"])
+    def start(self, request: Request, slug: str) -> Response:
+        """Ask what is open; what was answered is kept."""
+        services.start(self.get_object(), by=actor_of(request.user))
+        return self._shown()
+
+    @extend_schema(request=None, responses=serializers.ExperimentSerializer)
+    @action(detail=True, methods=["post"])
+    def stop(self, request: Request, slug: str) -> Response:
+        """Ask nothing more; answers under way are still kept."""
+        services.stop(self.get_object(), by=actor_of(request.user))
+        return self._shown()
+
+    @extend_schema(request=serializers.LimitSerializer, responses=serializers.ExperimentSerializer)
+    @action(detail=True, methods=["post"])
+    def limit(self, request: Request, slug: str) -> Response:
+        """Change what the experiment may spend."""
+        experiment = self.get_object()
+        asked = serializers.LimitSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        limit = asked.validated_data["spend_limit"]
+        with self.unchanged(experiment.batch):
+            services.set_limit(experiment, limit, by=actor_of(request.user))
+        return self._shown()
+
+    @extend_schema(request=None, responses={202: serializers.ExperimentSerializer})
+    @action(detail=True, methods=["post"])
+    def score(self, request: Request, slug: str) -> Response:
+        """Have a worker score what is not scored, by judges that cost something, too."""
+        experiment = self.get_object()
+        score_tasks.send(experiment.pk, paid=True)
+        shown = serializers.ExperimentSerializer(experiment)
+        return Response(shown.data, status=status.HTTP_202_ACCEPTED)
+
+
+KEY = OpenApiParameter("key", OpenApiTypes.STR, "path", enum=list(TABLES))
+
+
+class ExperimentTable(APIView):
+    """One table of an experiment's numbers."""
+
+    @extend_schema(responses=serializers.TableSerializer, parameters=[KEY])
+    def get(self, request: Request, slug: str, key: str) -> Response:
+        """A table of the paper, or one beside them, with the interval of each number."""
+        if key not in TABLES:
+            raise Http404(f"There is no table {key}. Tables: {', '.join(TABLES)}.")
+        found = table_of(get_object_or_404(Experiment, slug=slug), key)
+        said = {
+            "key": found.key,
+            "title": found.title,
+            "caption": found.caption,
+            "columns": [{"key": each.key, "title": each.title} for each in found.columns],
+            "rows": [[_cell(cell) for cell in row] for row in found.rows],
+            "notes": found.notes,
+        }
+        return Response(serializers.TableSerializer(said).data)
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    value = cell.value
+    # JSON has no way to write what is no number.
+    known = not isinstance(value, float) or math.isfinite(value)
+    return {
+        "value": rounded(value) if known else None,
+        "n": cell.n,
+        "low": rounded(cell.low),
+        "high": rounded(cell.high),
+        "why": cell.why,
+    }
+
+
+class TranslationFilter(Filters):
+    experiment = django_filters.CharFilter("setting__experiment__slug")
+    setting = django_filters.CharFilter("setting__name")
+    outcome = django_filters.CharFilter("run__verdict__outcome")
+    kind = django_filters.CharFilter("run__verdict__kind")
+
+    class Meta:
+        model = Translation
+        fields = ["experiment", "setting", "example", "state", "outcome", "kind"]
+
+
+class TranslationViewSet(Visible[Translation], mixins.ListModelMixin, mixins.RetrieveModelMixin):
+    """Examples translated under settings; the list leaves their code out."""
+
+    dataset_path = "example__dataset"
+    queryset = Translation.objects.select_related(
+        "setting__experiment__dataset",
+        "setting__experiment__context_dataset",
+        "setting__model",
+        "setting__prompt__template",
+        "example__dataset",
+        "run__verdict",
+        "run__example__dataset",
+        "call",
+    )
+    filterset_class = TranslationFilter
+
+    def get_queryset(self) -> QuerySet[Translation]:
+        rows = super().get_queryset()
+        if self.action == "list":
+            return rows.defer("code", "example__pytorch_code", "run__code", "run__verdict__report")
+        return rows
+
+    def get_serializer_class(self) -> type[BaseSerializer[Translation]]:
+        if self.action == "list":
+            return serializers.TranslationListSerializer
+        return serializers.TranslationSerializer
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "messages": _messages}
+
+    @extend_schema(
+        request=serializers.PasteSerializer,
+        responses={200: serializers.TranslationSerializer, 409: Refused},
+    )
+    @action(detail=True, methods=["post"])
+    def paste(self, request: Request, pk: str) -> Response:
+        """Bring an answer that was fetched by hand; its code is executed."""
+        asked = serializers.PasteSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        answer, code = asked.validated_data["answer"], asked.validated_data.get("code")
+        translation = self.get_object()
+        if code is None:
+            code = services.look_at_answer(answer).code
+        try:
+            services.paste_answer(translation, answer=answer, code=code, by=actor_of(request.user))
+        except services.ExperimentRefused as refused:
+            return refusal(refused, status.HTTP_409_CONFLICT)
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(request=None, responses={200: serializers.TranslationSerializer, 409: Refused})
+    @action(detail=True, methods=["post"])
+    def queue(self, request: Request, pk: str) -> Response:
+        """Put a translation's draft into its dataset's repair queue."""
+        try:
+            services.send_to_queue(self.get_object(), by=actor_of(request.user))
+        except services.ExperimentRefused as refused:
+            return refusal(refused, status.HTTP_409_CONFLICT)
+        return Response(self.get_serializer(self.get_object()).data)
+
+
+def _messages(translation: Translation) -> list[dict[str, str]]:
+    """What a model was asked, or would be."""
+    if translation.call is not None:
+        asked: list[dict[str, str]] = translation.call.messages
+        return asked
+    experiment = translation.setting.experiment
+    prompts = Prompts(experiment.dataset, experiment.context_dataset)
+    try:
+        return planning.messages_of(translation, prompts)
+    except (LlmError, PolicyRefused):
+        return []
+
+
+class ScoreFilter(Filters):
+    experiment = django_filters.CharFilter("setting__experiment__slug")
+    setting = django_filters.CharFilter("setting__name")
+    example = django_filters.CharFilter("translation__example__example_id")
+    measure = django_filters.ChoiceFilter(choices=serializers.MEASURE_CHOICES)
+
+    class Meta:
+        model = Score
+        fields = ["experiment", "setting", "example", "translation", "metric", "measure", "judge"]
+
+
+class ScoreViewSet(Visible[Score], mixins.ListModelMixin):
+    """Numbers about translations, each with how it was made."""
+
+    dataset_path = "translation__example__dataset"
+    queryset = Score.objects.select_related(
+        "setting__experiment", "translation__example", "signature"
+    ).defer("translation__code", "translation__example__pytorch_code", "detail")
+    serializer_class = serializers.ScoreSerializer
+    filterset_class = ScoreFilter
+
+
+class Agreement(APIView):
+    """How far independent repairs of the same drafts agree."""
+
+    @extend_schema(responses=serializers.AgreementReportSerializer)
+    def get(self, request: Request, slug: str) -> Response:
+        """Coefficients over all repairs, by pairs of people, and by month."""
+        found = asdict(agreement_of(get_object_or_404(Dataset, slug=slug)))
+        return Response(serializers.AgreementReportSerializer(found).data)

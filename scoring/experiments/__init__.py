@@ -1,0 +1,1 @@
+"""Experiments: settings tried on a dataset, translations made under them, and their context."""

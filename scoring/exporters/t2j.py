@@ -1,0 +1,152 @@
+"""The fixed-bug JSON of the T2J paper, which its augmented prompt takes, and the data files.
+
+Of several drafts of an example the best is taken: approved before verified before repairing, then
+the newest. Our own keys (Title, Difficulty, Source, Licence, Attachments; Category, Subcategory and
+Kind of a step) stand there only when they say something.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from curation.importers.source import folder_of
+from curation.models import Attachment, Dataset
+from curation.records import Record, StepRecord
+from scoring.exporters import zips
+from scoring.exporters.base import Export, ExportFile, Tally, about
+from scoring.exporters.options import USUAL, Only, Options
+from scoring.exporters.selection import Item, Part, Selection, groups_of, parts_of
+
+WRAPPER = "Pytorch_to_JAX_Examples"
+
+
+class T2JExporter:
+    name = "t2j"
+    title = "T2J fixed-bug JSON"
+    takes = frozenset({"only", "leave-one-out", "split"})
+    usual = Only.VERIFIED
+
+    def export(self, dataset: Dataset, options: Options = USUAL) -> Export:
+        tally = Tally()
+        selection = Selection(dataset, options.only or self.usual, tally)
+        exported: set[int] = set()
+        make = _left_one_out if options.leave_one_out else _whole
+        files = make(selection, options, exported)
+        if dataset.examples.filter(attachments__isnull=False).exists():
+            read = partial(_write_zip, selection, exported)
+            files.append(ExportFile(f"{dataset.slug}-files.zip", "application/zip", read))
+        return Export(tuple(files), tally, about(self, dataset, options))
+
+
+def _whole(selection: Selection, options: Options, exported: set[int]) -> list[ExportFile]:
+    return [
+        ExportFile(
+            part.file(selection.dataset.slug, ".json"),
+            "application/json",
+            partial(_write_items, selection, part, exported),
+        )
+        for part in parts_of(selection.dataset, options.split)
+    ]
+
+
+def _left_one_out(selection: Selection, options: Options, exported: set[int]) -> list[ExportFile]:
+    """A file for each example, with all the others but its near-duplicates."""
+    groups = groups_of(selection.dataset)
+    found = (item for item, _ in selection.judgements() if item)
+    names = [item.example.example_id for item in found]
+    files = []
+    for number, name in enumerate(names):
+        others = {each for each, group in groups.items() if group != groups.get(name)}
+        # Counted once: every file is made of the same examples.
+        counted = selection if number == 0 else _uncounted(selection)
+        files.append(
+            ExportFile(
+                f"{selection.dataset.slug}-without/{folder_of(name)}.json",
+                "application/json",
+                partial(_write_others, counted, others, exported),
+            )
+        )
+    return files or _whole(selection, options, exported)
+
+
+def _uncounted(selection: Selection) -> Selection:
+    return Selection(selection.dataset, selection.only, Tally())
+
+
+def _write_items(selection: Selection, part: Part, exported: set[int]) -> Iterator[bytes]:
+    return _write_json(selection, selection.items(part), exported, lambda _: True)
+
+
+def _write_others(selection: Selection, others: set[str], exported: set[int]) -> Iterator[bytes]:
+    return _write_json(
+        selection, selection.items(), exported, lambda item: item.record.example_id in others
+    )
+
+
+def _write_json(
+    selection: Selection,
+    items: Iterator[Item],
+    exported: set[int],
+    wanted: Callable[[Item], bool],
+) -> Iterator[bytes]:
+    """The same bytes as json.dumps with an indent of 2, example by example."""
+    yield f'{{\n  "{WRAPPER}": ['.encode()
+    separator = start = "\n    "
+    for item in items:
+        exported.add(item.example.pk)
+        if not item.fixed:
+            selection.tally.notes["not repaired to the end: LLM_fix_output is empty"] += 1
+        if not wanted(item):
+            continue
+        text = json.dumps(to_json(item.record), indent=2, ensure_ascii=False)
+        yield (separator + text.replace("\n", "\n    ")).encode()
+        separator = ",\n    "
+    yield ("]\n}\n" if separator == start else "\n  ]\n}\n").encode()
+
+
+def to_json(record: Record) -> dict[str, Any]:
+    """The record in the paper's shape, keys in the paper's order, ours after them."""
+    said = {
+        "Title": record.title,
+        "Difficulty": record.difficulty,
+        "Source": record.source,
+        "Licence": record.licence,
+        "Attachments": list(record.attachments),
+        "Approval_reason": record.approval_reason,
+    }
+    return {
+        "Example_id": record.example_id,
+        "Input_Code": record.pytorch_code,
+        "LLM_weak_output": record.draft_code,
+        "LLM_fix_output": record.final_code,
+        "Errors": [step_json(step) for step in record.steps],
+        **{key: value for key, value in said.items() if value},
+    }
+
+
+def step_json(step: StepRecord) -> dict[str, str]:
+    said = {"Category": step.category, "Subcategory": step.subcategory, "Kind": step.kind}
+    return {
+        "Error_Code": step.error_code,
+        "Error": step.error,
+        "Fix_info": step.fix_info,
+        "Fixed_Code": step.fixed_code,
+        **{key: value for key, value in said.items() if value},
+    }
+
+
+def _write_zip(selection: Selection, exported: set[int]) -> Iterator[bytes]:
+    # Asked for alone, nothing was read before it that could say which examples go.
+    chosen = exported or {item.example.pk for item, _ in selection.judgements() if item}
+    return zips.stream(_data_files(selection.dataset, chosen))
+
+
+def _data_files(dataset: Dataset, chosen: set[int]) -> Iterator[tuple[str, list[bytes]]]:
+    """Data files of the examples that are exported."""
+    found = Attachment.objects.filter(example__dataset=dataset).select_related("example")
+    ordered = found.order_by("example__position", "example_id", "name")
+    for attachment in ordered.iterator(chunk_size=1):
+        if attachment.example_id in chosen:
+            path = f"{folder_of(attachment.example.example_id)}/{attachment.name}"
+            yield path, [bytes(attachment.content)]

@@ -1,0 +1,1 @@
+"""What metrics see of Python source: its tokens, its syntax tree, its data flow."""

@@ -1,0 +1,20 @@
+"""What it adds up to: experiments, their translations and scores; exports; dashboards' counts."""
+
+from scoring.models.experiment import Experiment, Setting, Translation
+from scoring.models.export import ExportJob, Release
+from scoring.models.score import Score, Signature
+from scoring.models.summary import DraftFact, Plan, Summary, Tally
+
+__all__ = [
+    "DraftFact",
+    "Experiment",
+    "ExportJob",
+    "Plan",
+    "Release",
+    "Score",
+    "Setting",
+    "Signature",
+    "Summary",
+    "Tally",
+    "Translation",
+]

@@ -1,0 +1,42 @@
+// Runs before the first paint, so that a remembered theme does not flash.
+(() => {
+  const key = "t2j-theme";
+  const root = document.documentElement;
+  const read = () => {
+    try { return localStorage.getItem(key) || "auto"; } catch { return "auto"; }
+  };
+  const apply = (theme) => {
+    if (theme === "auto") delete root.dataset.theme;
+    else root.dataset.theme = theme;
+  };
+  apply(read());
+
+  const dark = () =>
+    root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  const announce = () => document.dispatchEvent(new CustomEvent("t2j:theme", { detail: { dark: dark() } }));
+  window.t2jDark = dark;
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", announce);
+
+  document.addEventListener("DOMContentLoaded", () => {
+    const button = document.getElementById("theme");
+    if (!button) return;
+    const order = ["auto", "light", "dark"];
+    const words = { auto: "as the system", light: "light", dark: "dark" };
+    const show = (theme) => {
+      button.setAttribute("aria-label", `Theme: ${words[theme]}. Change`);
+      button.title = `Theme: ${words[theme]}`;
+      for (const icon of button.querySelectorAll("[data-theme-icon]")) {
+        icon.toggleAttribute("hidden", icon.dataset.themeIcon !== theme);
+      }
+    };
+    button.hidden = false;
+    show(read());
+    button.addEventListener("click", () => {
+      const theme = order[(order.indexOf(read()) + 1) % order.length];
+      try { localStorage.setItem(key, theme); } catch { /* private mode: the theme lasts this page */ }
+      apply(theme);
+      show(theme);
+      announce();
+    });
+  });
+})();

@@ -1,0 +1,66 @@
+"""Every address of the API, under /api/v1/."""
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework.routers import DefaultRouter
+
+from curation import api as curation
+from curation import api_team as team
+from executor import api as executor
+from scoring import api as scoring
+from scoring import experiment_api as experiments
+from scoring import release_api as releases
+from t2j_site import api_schema  # noqa: F401 - it says how tokens are told in the document
+from t2j_site.api_docs import api_docs
+from t2j_site.api_token import NewToken
+
+router = DefaultRouter()
+router.register("datasets", curation.DatasetViewSet, "api-dataset")
+router.register("examples", curation.ExampleViewSet, "api-example")
+router.register("attachments", curation.AttachmentViewSet, "api-attachment")
+router.register("drafts", executor.DraftViewSet, "api-draft")
+router.register("revisions", curation.RevisionViewSet, "api-revision")
+router.register("steps", executor.StepViewSet, "api-step")
+router.register("comments", curation.CommentViewSet, "api-comment")
+router.register("categories", curation.CategoryViewSet, "api-category")
+router.register("events", team.EventViewSet, "api-event")
+router.register("trash", team.TrashViewSet, "api-trash")
+router.register("webhooks", team.WebhookViewSet, "api-webhook")
+router.register("runs", executor.RunViewSet, "api-run")
+router.register("experiments", experiments.ExperimentViewSet, "api-experiment")
+router.register("translations", experiments.TranslationViewSet, "api-translation")
+router.register("exports", releases.ExportJobViewSet, "api-export-job")
+router.register("releases", releases.ReleaseViewSet, "api-release")
+router.register("scores", experiments.ScoreViewSet, "api-score")
+router.register("prompts", team.PromptViewSet, "api-prompt")
+router.register("models", team.LanguageModelViewSet, "api-model")
+
+urlpatterns = [
+    path("", include(router.urls)),
+    path("datasets/<slug:slug>/statistics/", scoring.Statistics.as_view(), name="api-statistics"),
+    path("datasets/<slug:slug>/agreement/", experiments.Agreement.as_view(), name="api-agreement"),
+    path("datasets/<slug:slug>/imports/", executor.Import.as_view(), name="api-import"),
+    path("imports/<int:pk>/", executor.ImportDetail.as_view(), name="api-import-job"),
+    path("datasets/<slug:slug>/bulk/", executor.Bulk.as_view(), name="api-bulk"),
+    path("datasets/<slug:slug>/exports/", scoring.ExportList.as_view(), name="api-exports"),
+    path(
+        "datasets/<slug:slug>/exports/<slug:export_format>/",
+        scoring.ExportMainFile.as_view(),
+        name="api-export",
+    ),
+    path(
+        "datasets/<slug:slug>/exports/<slug:export_format>/<str:name>",
+        scoring.ExportNamedFile.as_view(),
+        name="api-export-file",
+    ),
+    path("examples/<int:pk>/contract/", executor.ExampleContract.as_view(), name="api-contract"),
+    path(
+        "experiments/<slug:slug>/tables/<slug:key>/",
+        experiments.ExperimentTable.as_view(),
+        name="api-experiment-table",
+    ),
+    path("workers/", executor.Workers.as_view(), name="api-workers"),
+    path("token/", NewToken.as_view(), name="api-token"),
+    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("docs/", api_docs, name="api-docs"),
+]
