@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,16 +25,9 @@ from t2j_site.launch.postgres import Postgres
 from t2j_site.launch.process import Child
 from t2j_site.launch.services import environment
 from t2j_site.launch.valkey import Valkey
+from tests.waiting import until
 
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-
-
-def until(what: Callable[[], object], seconds: float = 240) -> None:
-    """Wait for something that happens in another process."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
 
 
 class Server(Protocol):

@@ -2,16 +2,19 @@
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from django.core.signals import request_finished, request_started
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from curation.models import Dataset
 from tests.factories import PASSWORD, make_user
+from tests.waiting import until
 from tests.workers import worker as start_worker
 
 # Playwright keeps an event loop in this thread, which Django takes for asynchronous code.
@@ -45,6 +48,30 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+class Served:
+    """Requests that the live server is working on."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._now = 0
+        request_started.connect(self._begin, weak=False)
+        request_finished.connect(self._end, weak=False)
+
+    def _begin(self, **_: object) -> None:
+        with self._lock:
+            self._now += 1
+
+    def _end(self, **_: object) -> None:
+        with self._lock:
+            self._now -= 1
+
+    def none(self) -> bool:
+        return self._now <= 0
+
+
+_SERVED = Served()
+
+
 @contextmanager
 def opened(chromium: Browser, server: object) -> Iterator[Page]:
     """A page of a browser profile of its own; the test fails on any script error in it,
@@ -66,6 +93,8 @@ def opened(chromium: Browser, server: object) -> Iterator[Page]:
     page.on("pageerror", lambda error: problems.append(str(error)))
     yield page
     context.close()
+    # A page saves once more as it closes: emptying the tables under that request deadlocks.
+    until(_SERVED.none, 60)
     assert problems == []
 
 
@@ -103,3 +132,15 @@ def sign_in(page: Page, username: str) -> Page:
 def signed_in(page: Page, transactional_db: None) -> Page:
     make_user("ada")
     return sign_in(page, "ada")
+
+
+def replace_in_editor(page: Page, old: str, new: str) -> None:
+    """Put the cursor on the text as find does, and type over it."""
+    page.wait_for_function("window.t2jEditor")
+    found = page.evaluate(
+        "text => { const found = t2jEditor.find(text, {wrap: true}); t2jEditor.focus();"
+        " return Boolean(found); }",
+        old,
+    )
+    assert found, f"the editor does not hold {old!r}"
+    page.keyboard.type(new)

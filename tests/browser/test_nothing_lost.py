@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -20,6 +19,7 @@ from executor.models import Run
 from t2j_site.launch.ports import free_port
 from tests.browser.conftest import opened
 from tests.factories import DRAFT, FIXED, PASSWORD, make_draft, make_user
+from tests.waiting import until_with
 from tests.workers import environment, kill_all
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -160,14 +160,6 @@ def test_a_stale_save_goes_on_with_both_changes(signed_in: Page, draft: Draft) -
     assert draft.steps.count() == 1
 
 
-def until(happened: Callable[[], object], page: Page) -> None:
-    for _ in range(1200):
-        if happened():
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError("It did not happen within two minutes.")
-
-
 def fill_in_the_step(page: Page) -> None:
     page.get_by_role("button", name="Save step 1").click()
     sheet = page.get_by_role("dialog")
@@ -183,7 +175,7 @@ def test_a_reload_before_the_save_has_arrived(signed_in: Page, draft: Draft) -> 
     held: list[Route] = []
     page.route(f"**/drafts/{draft.pk}/steps/", lambda route: held.append(route))  # noqa: PLW0108
     page.get_by_role("dialog").get_by_role("button", name="Save step 1").click()
-    until(lambda: held, page)
+    until_with(page, lambda: held)
     page.reload()
     page.unroute_all(behavior="ignoreErrors")
     sheet = page.get_by_role("dialog")
@@ -203,7 +195,7 @@ def test_a_reload_after_the_save_and_before_its_answer(signed_in: Page, draft: D
     saved: list[int] = []
     page.route(f"**/drafts/{draft.pk}/steps/", lambda route: saved.append(route.fetch().status))
     page.get_by_role("dialog").get_by_role("button", name="Save step 1").click()
-    until(lambda: saved, page)
+    until_with(page, lambda: saved)
     page.unroute_all()
     page.reload()
     expect(page.locator("#kept")).to_contain_text("As revision 1", timeout=WAIT)
@@ -279,7 +271,7 @@ def test_a_server_that_is_killed_and_started_again(
         with opened(chromium, address) as page:
             cookie = {"name": settings.SESSION_COOKIE_NAME, "value": session, "url": address}
             page.context.add_cookies([cookie])  # type: ignore[list-item]
-            until(lambda: answers(page, draft), page)
+            until_with(page, lambda: answers(page, draft))
             open_bench(page, draft)
             type_over(page, MINE + "# before\n")
             expect(page.locator("#kept")).to_contain_text(BOTH, timeout=WAIT)

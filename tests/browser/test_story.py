@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from curation.models import Dataset, Draft, FixStep, Revision
 from executor.models import Run
-from tests.browser.conftest import RUN_MS
+from tests.browser.conftest import RUN_MS, replace_in_editor
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -39,18 +39,6 @@ def paste_draft(page: Page, code: str) -> None:
     page.get_by_role("button", name="Find the code").click()
     expect(page.get_by_label("The code in it")).to_have_value(code)
     page.get_by_role("button", name="Add draft and run it").click()
-
-
-def replace_in_editor(page: Page, old: str, new: str) -> None:
-    """Put the cursor on the text as find does, and type over it."""
-    page.wait_for_function("window.t2jEditor")
-    found = page.evaluate(
-        "text => { const found = t2jEditor.find(text, {wrap: true}); t2jEditor.focus();"
-        " return Boolean(found); }",
-        old,
-    )
-    assert found, f"the editor does not hold {old!r}"
-    page.keyboard.type(new)
 
 
 def outcome(page: Page) -> Locator:

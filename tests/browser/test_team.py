@@ -11,7 +11,7 @@ from curation.enums import DraftStatus, MemberRole
 from curation.management.commands.load_taxonomy import load_taxonomy
 from curation.models import Dataset, Draft, FixStep
 from curation.services import datasets, members
-from tests.browser.conftest import RUN_MS, opened, sign_in
+from tests.browser.conftest import RUN_MS, opened, replace_in_editor, sign_in
 from tests.factories import make_dataset, make_draft, make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -96,17 +96,6 @@ def broken_stage(page: Page) -> Locator:
     return page.locator("#verdict .ladder .broken")
 
 
-def replace(page: Page, old: str, new: str) -> None:
-    page.wait_for_function("window.t2jEditor")
-    found = page.evaluate(
-        "text => { const found = t2jEditor.find(text, {wrap: true}); t2jEditor.focus();"
-        " return Boolean(found); }",
-        old,
-    )
-    assert found, f"the editor does not hold {old!r}"
-    page.keyboard.type(new)
-
-
 def run(page: Page, expected: str) -> None:
     page.keyboard.press("Control+Enter")
     expect(outcome(page)).to_contain_text(expected, timeout=RUN_MS)
@@ -131,11 +120,11 @@ def repair_in_two_steps(page: Page) -> None:
     page.evaluate("t2jEditor.focus()")
     run(page, "Fail: AttributeError")
     expect(page.locator(".ace_gutter-cell.ace_error")).to_have_text("4")
-    replace(page, "import jax.numpy as jnp", "import jax.numpy as")
+    replace_in_editor(page, "import jax.numpy as jnp", "import jax.numpy as")
     run(page, "Fail: SyntaxError")
     expect(broken_stage(page)).to_contain_text("parse")
-    replace(page, "import jax.numpy as", "import jax.numpy as jnp")
-    replace(page, "average_of", "mean")
+    replace_in_editor(page, "import jax.numpy as", "import jax.numpy as jnp")
+    replace_in_editor(page, "average_of", "mean")
     run(page, "Fail: value mismatch")
     expect(broken_stage(page)).to_contain_text("behavioral")
     expect(page.locator("#verdict .sides .off")).to_have_text("18.0")
@@ -143,7 +132,7 @@ def repair_in_two_steps(page: Page) -> None:
     expect(page.locator("#kept")).to_contain_text("As revision 1")
     expect(outcome(page)).to_contain_text("Fail: value mismatch")
     page.evaluate("t2jEditor.focus()")
-    replace(page, "x * 3", "x * 2")
+    replace_in_editor(page, "x * 3", "x * 2")
     run(page, "Pass")
     save(page, "prints 18.0", "Numerical semantics", "Twice, not three times.")
     expect(page.locator("#kept")).to_contain_text("As revision 2")

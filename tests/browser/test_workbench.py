@@ -1,7 +1,5 @@
 """What the workbench does in the browser: differences, the kept edit, panes, theme, no script."""
 
-from collections.abc import Callable
-
 import pytest
 from django.contrib.sessions.models import Session
 from playwright.sync_api import Browser, Page, expect
@@ -9,6 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 from curation.models import Category, Draft, Layout, WorkingCopy
 from curation.services.steps import StepText, save_step
 from tests.factories import DRAFT, FIXED, PASSWORD, make_draft, make_user
+from tests.waiting import until_with
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -27,14 +26,6 @@ def open_bench(page: Page, draft: Draft) -> None:
 def type_over(page: Page, code: str) -> None:
     page.wait_for_function("window.t2jEditor")
     page.evaluate("code => { t2jEditor.setValue(code, -1); t2jEditor.focus(); }", code)
-
-
-def until(happened: Callable[[], bool], page: Page) -> None:
-    for _ in range(1200):
-        if happened():
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError("It did not happen within two minutes.")
 
 
 def in_editor(page: Page) -> str:
@@ -111,7 +102,7 @@ def test_an_unsaved_edit_survives_a_reload(signed_in: Page, draft: Draft) -> Non
     assert in_editor(page) == FIXED
     page.get_by_role("button", name="Discard it").click()
     assert in_editor(page) == DRAFT
-    until(lambda: not WorkingCopy.objects.filter(code__isnull=False).exists(), page)
+    until_with(page, lambda: not WorkingCopy.objects.filter(code__isnull=False).exists())
     page.reload()
     expect(page.locator("#kept")).to_contain_text("As revision 0")
 
@@ -154,7 +145,7 @@ def test_the_layout_and_the_theme_are_remembered(signed_in: Page, draft: Draft) 
     assert verdict.evaluate("pane => pane.clientWidth") == wide
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     # The server knows the layout, too: another browser starts with it.
-    until(lambda: Layout.objects.filter(right=36).exists(), page)
+    until_with(page, lambda: Layout.objects.filter(right=36).exists())
     page.evaluate("localStorage.clear()")
     page.reload()
     assert verdict.evaluate("pane => pane.clientWidth") == wide

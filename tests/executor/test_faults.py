@@ -8,7 +8,8 @@ import psutil
 import pytest
 
 from t2j_site.launch.folder import Folder
-from tests.servers import RABBITMQ, RabbitMQ, Server, Site, kill, site, start, until, valkey
+from tests.servers import RABBITMQ, RabbitMQ, Server, Site, kill, site, start, valkey
+from tests.waiting import until
 from tests.workers import kill_all, unreaped_orphans
 
 # T2J_FAULT_RUNS=200 for the long way.

@@ -2,8 +2,7 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from executor.enums import Part, RunState
 from executor.models import Run, Verdict
 from executor.parity.outcome import Outcome
 from tests.factories import REFERENCE, make_dataset, make_draft, make_example
+from tests.waiting import until
 from tests.workers import environment, kill_all, unreaped_orphans, worker
 
 BROKERS = {
@@ -23,13 +23,6 @@ BROKERS = {
 SLOW = "import time\ntime.sleep(4)\nimport jax.numpy as jnp\nprint(float(jnp.ones(2).sum()))\n"
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
-
-
-def until(what: Callable[[], object], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
 
 
 @pytest.fixture(autouse=True)

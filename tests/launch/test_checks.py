@@ -24,6 +24,6 @@ def test_exit_codes_and_services(
         file = tmp_path / f"test_{expected.lower()}.py"
         file.write_text(_TEST.format(expected=expected))
         process = launcher("test", str(file), "-q", "-p", "no:cacheprovider")
-        said = process.communicate(timeout=60)[0]
+        said = process.communicate(timeout=120)[0]
         assert process.returncode == code, said
         assert words in said.splitlines()[-1]

@@ -10,8 +10,7 @@ import pytest
 from t2j_site.launch import folder as module
 from t2j_site.launch.errors import LaunchError
 from t2j_site.launch.folder import OWNER_VARIABLE, Folder, State
-
-from .conftest import until
+from tests.waiting import until
 
 
 def state(**changes: object) -> State:

@@ -8,8 +8,7 @@ import pytest
 
 from t2j_site.launch import manage, paths
 from t2j_site.launch.folder import Folder
-
-from .conftest import until
+from tests.waiting import until
 
 Launcher = Callable[..., subprocess.Popen[str]]
 _WAIT_FOR = "import pathlib, time\nwhile not pathlib.Path({!r}).exists(): time.sleep(0.05)\n"
@@ -44,7 +43,7 @@ def test_commands_share_services_and_leave_none(folder: Folder, launcher: Launch
 
 
 def last_line(process: subprocess.Popen[str]) -> str:
-    return process.communicate(timeout=30)[0].splitlines()[-1]
+    return process.communicate(timeout=120)[0].splitlines()[-1]
 
 
 def _commands_of(parent: int) -> str:
@@ -91,7 +90,7 @@ def test_a_database_of_another_kind_is_refused(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "mysql://somewhere/t2j")
     process = launcher(*shell(folder, "pass"))
-    said = process.communicate(timeout=30)[0]
+    said = process.communicate(timeout=120)[0]
     assert process.returncode == 1
     assert "DATABASE_URL must start with postgres://" in said
 
@@ -101,7 +100,7 @@ def test_servers_that_do_not_answer(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgres://t2j@127.0.0.1:9/t2j")
     process = launcher(*shell(folder, "pass"))
-    said = process.communicate(timeout=30)[0]
+    said = process.communicate(timeout=120)[0]
     assert process.returncode == 1
     assert "The database that DATABASE_URL names does not answer" in said
     assert folder.leftovers() == {}

@@ -29,7 +29,7 @@ from t2j_site.launch import programs
 from t2j_site.launch.folder import Folder
 from t2j_site.launch.ports import free_port
 from tests.factories import make_draft, make_user
-from tests.launch.conftest import until
+from tests.waiting import until
 from tests.workers import environment
 
 ROOT = Path(settings.BASE_DIR)

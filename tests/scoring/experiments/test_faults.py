@@ -5,8 +5,7 @@ The worker, the broker and the databases are real; the provider is the test's ow
 
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,15 +26,9 @@ from scoring.models import Experiment, Translation
 from tests import workers
 from tests.llm_server import CODE, Behaviour, LlmServer, Request, completion
 from tests.scoring.experiments.conftest import make_experiment
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def until(what: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.1)
 
 
 def all_drafted(experiment: Experiment) -> bool:
