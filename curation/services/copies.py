@@ -32,8 +32,17 @@ class Kept:
 
 @transaction.atomic
 def keep(draft: Draft, kept: Kept, *, by: User) -> WorkingCopy:
-    """Store what a tab holds. Tabs have rows of their own, so none overwrites another's."""
+    """Store what a tab holds. Tabs have rows of their own, so none overwrites another's.
+
+    A tab that is left sends its text once more, maybe after that text went on from a newer
+    revision (merged, or with changes left out of a step): what is older then changes nothing.
+    """
     now = timezone.now()
+    newer = WorkingCopy.objects.select_for_update().filter(
+        draft=draft, user=by, tab=kept.tab, base__gt=kept.base
+    )
+    if (copy := newer.first()) is not None:
+        return copy
     copy, _ = WorkingCopy.objects.update_or_create(
         draft=draft,
         user=by,

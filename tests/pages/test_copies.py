@@ -109,6 +109,10 @@ def test_a_stale_save_is_merged_not_overwritten(
     assert draft.steps.count() == 1
     copy = WorkingCopy.objects.get()
     assert (copy.base, copy.code) == (1, both)
+    # The page that was left sends its text last.
+    keep(client, draft, code=mine, base=0)
+    copy.refresh_from_db()
+    assert (copy.base, copy.code) == (1, both)
 
 
 def test_an_example_is_deleted_and_brought_back(client: Client, draft: Draft) -> None:
