@@ -49,24 +49,22 @@ def chromium() -> Iterator[Browser]:
 
 
 class Served:
-    """Requests that the live server is working on."""
+    """The threads of the live server that work on a request."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._now = 0
+        self._busy: set[threading.Thread] = set()
         request_started.connect(self._begin, weak=False)
         request_finished.connect(self._end, weak=False)
 
     def _begin(self, **_: object) -> None:
-        with self._lock:
-            self._now += 1
+        if (thread := threading.current_thread()) is not threading.main_thread():
+            self._busy.add(thread)
 
     def _end(self, **_: object) -> None:
-        with self._lock:
-            self._now -= 1
+        self._busy.discard(threading.current_thread())
 
     def none(self) -> bool:
-        return self._now <= 0
+        return not any(thread.is_alive() for thread in self._busy.copy())
 
 
 _SERVED = Served()
