@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import bridge, models, observations, recipe, report, snippet, varied
+from . import bridge, effort, models, observations, recipe, report, snippet, varied
 from .adapter import Adapter
 from .jax_values import (
     arrays_of,
@@ -38,8 +38,10 @@ MAX_ALTERNATIVES = 8
 
 def main() -> None:
     state: dict[str, Any] = {"phase": "import", "error": None, "notes": [], "times": {}}
+    settings = report.job()
+    effort.spare(settings)
     state["versions"] = versions()
-    runner = Candidate(report.job(), report.read("shared.npz"), state)
+    runner = Candidate(settings, report.read("shared.npz"), state)
     try:
         for phase in runner.phases():
             state["phase"] = phase.__name__

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import (
     compiled,
+    effort,
     program_run,
     program_values,
     random_hand,
@@ -32,6 +33,7 @@ MAX_TOLD = 500
 
 def main() -> None:
     settings = program_run.settings()
+    effort.spare(settings)
     program_run.prepare()
     program_run.open_providers(int(settings["data_examples"]))
     program_run.seed_generators(int(settings["seed"]))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from executor.harness import recipe
+from executor.harness import effort, recipe
 from executor.parity.arrays import Unreadable, read_json, read_packet
 from executor.parity.contract import Contract
 from executor.parity.module_reference import SHARED, Recorded, limits
@@ -114,6 +114,7 @@ def job(
         "mode_matters": bool(report.get("mode_matters")),
         "training_steps": contract.training_steps,
         "observe": contract.observe_candidate,
+        "optimise": effort.is_worth_it(recorded.result.cpu_s),
     }
     return Job(
         runtime=runtime,

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from executor.harness import effort
 from executor.parity import text
 from executor.parity.context import Ran, in_context
 from executor.parity.outcome import Kind, Outcome, Reason, Stage, Verdict, undecided
@@ -191,6 +192,7 @@ def candidate_job(case: Case, known: Reference, sharing: Sharing | None) -> Job:
     settings: dict[str, Any] = {
         "constants": dict(case.contract.constants),
         "observe": case.contract.observe_candidate,
+        "optimise": effort.is_worth_it(known.side.result.cpu_s),
     }
     own_files: dict[str, bytes] = {}
     if known.drew and sharing is not None:

@@ -1,0 +1,26 @@
+"""How hard XLA works on what a candidate compiles.
+
+A verdict runs most compiled code a few times, and compiling it with all optimisation takes two to
+four times as long as without: for a small program that is most of its run. Code that a reference of
+the same work shows to be long is worth it. Run times are measured by other entries, with all of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+LITTLE = "--xla_backend_optimization_level=0"
+# Processor seconds of the reference. Code that is not optimised takes up to three times as long.
+LONG_S = 10.0
+
+
+def is_worth_it(reference_s: float) -> bool:
+    return reference_s > LONG_S
+
+
+def spare(settings: Mapping[str, Any]) -> None:
+    """Call before JAX opens its device: the flags are read then, once."""
+    if not settings["optimise"] and os.environ.get("JAX_PLATFORMS") == "cpu":
+        os.environ["XLA_FLAGS"] = LITTLE
