@@ -98,6 +98,8 @@ def message(job: Job, cache: dict[str, bytes] | None) -> Outcome:
 def isolation_of(zygote: Zygote, *, grouped: bool) -> str:
     """The layers around a job of this zygote, joined by +."""
     watched = "memory-watcher" if zygote.facts["proc"] else "memory-rlimit"
+    if zygote.gpu is not None:
+        watched = "gpu-memory-watcher"
     memory = "cgroup" if grouped else watched
     return f"namespaces+seccomp+rlimits+{memory}"
 
