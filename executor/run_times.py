@@ -14,6 +14,7 @@ from executor.models import Measurement
 from executor.parity import run_times
 from executor.parity.cache import DiskCache
 from executor.parity.module_reference import RUNTIME as REFERENCE_RUNTIME
+from executor.sandbox import devices
 from executor.sandbox.job import Device
 
 FIELDS = ("wall_s", "cpu_s", "compile_s", "steady_s", "peak_memory_mb")
@@ -55,7 +56,7 @@ def measure_example(
         message=found.message,
         limit_s=limit_s,
         repetitions=run_times.to_json(found),
-        machine=machine(),
+        machine=machine(found.device),
         isolation=found.isolation,
         **{name: found.median(name) for name in FIELDS},
     )
@@ -86,10 +87,16 @@ def _key(
 
 
 @cache
-def machine() -> str:
-    """This machine in words: times of different ones are not compared."""
+def machine(device: str = "cpu") -> str:
+    """This machine in words, with the GPU of a run there: times of different ones don't compare.
+
+    `device` is a JobResult's.
+    """
     cores = len(os.sched_getaffinity(0))
-    return f"{_processor()}, {cores} cores, {platform.system()} {platform.release()}"
+    words = f"{_processor()}, {cores} cores, {platform.system()} {platform.release()}"
+    if device == "cpu":
+        return words
+    return f"{devices.name(int(device.removeprefix('gpu ')))}, {words}"[:200]
 
 
 def _processor() -> str:

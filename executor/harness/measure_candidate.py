@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from . import report, snippet
+from . import gpu, report, snippet
 from .candidate_module import Candidate
 from .jax_values import arrays_of, with_arrays
 from .measure_program import TIMES
@@ -22,6 +22,8 @@ def main() -> None:
         runner.construct()
         runner.map_parameters()
         found["times"] = forward_times(forward(runner))
+        if jax.default_backend() == "gpu":
+            found[gpu.MEMORY] = gpu.peak_mb("candidate")
     except BaseException as error:
         told = snippet.describe_error(error, "candidate")
         found["error"] = {"message": f"{told['type']}: {told['text']}", "line": told["line"]}

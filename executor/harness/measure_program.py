@@ -6,7 +6,7 @@ import contextlib
 from contextlib import AbstractContextManager
 from typing import Any
 
-from . import program_run, report
+from . import gpu, program_run, report
 from .timing import Compilations, Stopwatch
 
 TIMES = "times.json"
@@ -18,6 +18,9 @@ def main() -> None:
     program_run.open_providers(int(settings["data_examples"]))
     program_run.seed_generators(int(settings["seed"]))
     compilations = Compilations()
+    on_gpu = settings["device"] == "gpu"
+    if on_gpu:
+        gpu.start(settings["side"])
     with prepared(settings, compilations):
         watch = Stopwatch()
         ending = program_run.execute(settings["constants"])
@@ -26,7 +29,8 @@ def main() -> None:
         times = watch.read()
     times["compile_s"] = min(compilations.seconds(), times["wall_s"])
     times["steady_s"] = times["wall_s"] - times["compile_s"]
-    report.write_json(TIMES, {"error": ending.error, "times": times})
+    held = gpu.peak_mb(settings["side"]) if on_gpu else 0.0
+    report.write_json(TIMES, {"error": ending.error, "times": times, gpu.MEMORY: held})
 
 
 def prepared(settings: dict[str, Any], compilations: Compilations) -> AbstractContextManager[None]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from . import report, snippet, torch_sizes
+from . import gpu, report, snippet, torch_sizes
 from .measure_program import TIMES
 from .reference_inputs import make_inputs
 from .reference_module import make
@@ -23,7 +23,10 @@ def main() -> None:
     on_gpu = settings["device"] == "gpu"
     try:
         with contextlib.nullcontext() if on_gpu else everything_on_cpu():
+            if on_gpu:
+                gpu.start("reference")
             found["times"] = measured(settings, "cuda" if on_gpu else "cpu")
+            found[gpu.MEMORY] = gpu.peak_mb("reference") if on_gpu else 0.0
     except BaseException as error:
         told = snippet.describe_error(error, "reference")
         found["error"] = {"message": f"{told['type']}: {told['text']}", "line": told["line"]}

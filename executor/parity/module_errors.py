@@ -7,7 +7,7 @@ from typing import Any
 
 from executor.parity.module_candidate import Observed
 from executor.parity.outcome import Kind, Reason, Stage, Verdict, failed, undecided
-from executor.parity.program_judge import ENDS, KNOWN_PACKAGES
+from executor.parity.program_judge import ENDS, KNOWN_PACKAGES, is_memory
 from executor.parity.program_source import looks_elided
 
 STAGE_OF = {
@@ -80,7 +80,7 @@ def raised(candidate: str, observed: Observed) -> Verdict:
         return undecided(
             Reason.ELIDED, f"The candidate leaves code out: {error.text}. Complete it.", **details
         )
-    kind = Kind.OUT_OF_MEMORY if _is_memory(error.type, error.text) else Kind.RUNTIME_ERROR
+    kind = Kind.OUT_OF_MEMORY if is_memory(error.type, error.text) else Kind.RUNTIME_ERROR
     line = f" (line {error.line})" if error.line else ""
     where = WORDS_OF.get(observed.phase, "")
     text = error.text.strip().split("\n")[0][:500]
@@ -90,10 +90,6 @@ def raised(candidate: str, observed: Observed) -> Verdict:
         f"The candidate raised {error.type} {where}{line}: {text}",
         **details,
     )
-
-
-def _is_memory(name: str, text: str) -> bool:
-    return name == "MemoryError" or "RESOURCE_EXHAUSTED" in text or "Out of memory" in text
 
 
 def _import_error(text: str, module: str, details: Mapping[str, Any]) -> Verdict:

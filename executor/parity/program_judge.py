@@ -130,9 +130,15 @@ def raised(case: Case, side: Side) -> Verdict:
     if importing:
         why = " A translation does not need PyTorch." if package == "torch" else ""
         return failed(Stage.IMPORT, Kind.IMPORT_ERROR, f"{error.message}.{why}", **details)
-    kind = Kind.OUT_OF_MEMORY if "MemoryError" in error.bases else Kind.RUNTIME_ERROR
+    memory = "MemoryError" in error.bases or is_memory(error.type, error.message)
+    kind = Kind.OUT_OF_MEMORY if memory else Kind.RUNTIME_ERROR
     where = f" (line {error.line})" if error.line else ""
     return failed(Stage.RUN, kind, f"The candidate raised {error.message[:500]}{where}", **details)
+
+
+def is_memory(name: str, text: str) -> bool:
+    """Whether an error says that memory ran out: the host's, or a GPU's (XLA's words)."""
+    return name == "MemoryError" or "RESOURCE_EXHAUSTED" in text or "Out of memory" in text
 
 
 KNOWN_PACKAGES_TEXT = (

@@ -38,6 +38,10 @@ class Repetition:
              `steady_s` the rest
     module   `wall_s` of the first call, `steady_s` the median of later calls, `compile_s` the
              difference
+
+    `device_memory_mb` is the most that arrays held on the GPU at once, as the framework counts it;
+    0 on the CPU, and for a program that leaves the GPU alone. Opening the device is not in the
+    times.
     """
 
     wall_s: float
@@ -45,6 +49,7 @@ class Repetition:
     compile_s: float
     steady_s: float
     peak_memory_mb: float
+    device_memory_mb: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +175,19 @@ def _read(result: JobResult) -> tuple[str, str, Repetition | None]:
     times = _seconds(told.get("times"))
     if times is None or times["wall_s"] > result.wall_s + SLACK_S:
         return "error", "The program changed the clock that measures it.", None
-    return "ok", "", Repetition(**times, peak_memory_mb=round(result.peak_memory_mb, 1))
+    return (
+        "ok",
+        "",
+        Repetition(
+            **times,
+            peak_memory_mb=round(result.peak_memory_mb, 1),
+            device_memory_mb=_megabytes(told.get("device_memory_mb")),
+        ),
+    )
+
+
+def _megabytes(told: Any) -> float:
+    return float(told) if isinstance(told, int | float) and 0 <= told < 1e7 else 0.0
 
 
 def _seconds(told: Any) -> dict[str, float] | None:

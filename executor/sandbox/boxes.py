@@ -75,9 +75,13 @@ class Box:
             self._group.leave()
 
     def abandon(self) -> None:
-        """From any thread: the box kills its job, and `finish` raises ZygoteGone."""
+        """From any thread: the box kills its job; `finish` returns once it is dead, or raises.
+
+        Not sooner: a program's memory on a GPU is held until it is gone, and the next run waits
+        for the device.
+        """
         with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
+            self._sock.shutdown(socket.SHUT_WR)
 
     def forget(self) -> None:
         """For a forked child: closes our copy and leaves the parent's box alone."""
@@ -94,6 +98,8 @@ def message(job: Job, cache: dict[str, bytes] | None) -> Outcome:
 def isolation_of(zygote: Zygote, *, grouped: bool) -> str:
     """The layers around a job of this zygote, joined by +."""
     watched = "memory-watcher" if zygote.facts["proc"] else "memory-rlimit"
+    if zygote.gpu is not None:
+        watched = "gpu-memory-watcher"
     memory = "cgroup" if grouped else watched
     return f"namespaces+seccomp+rlimits+{memory}"
 

@@ -16,8 +16,20 @@ from executor.runtimes import PROJECT
 from .job import SandboxUnavailable
 
 DEV = Path("/dev")
-_SHARED_NODES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools")
+DRIVER_FACTS = Path("/proc/driver/nvidia/gpus")
+LINKER_CACHE = Path("/etc/ld.so.cache")
+_DRIVER = "libcuda.so.1"
+# Where drivers lie that no linker cache tells of: containers, WSL, NixOS.
+_DRIVER_FOLDERS = ("/usr/local/nvidia/lib64", "/usr/lib/wsl/lib", "/run/opengl-driver/lib")
+# Made by the first program of root that uses CUDA, not with the others.
+_MEMORY_NODE = "nvidia-uvm"
+_SHARED_NODES = ("nvidiactl", _MEMORY_NODE, "nvidia-uvm-tools")
 _LOOK_AGAIN_S = 0.2
+
+NO_PROC = (
+    "CUDA does not start without /proc, and this container covers its own, so that boxes get none: "
+    "start it with --security-opt systempaths=unconfined."
+)
 
 
 def found() -> list[int]:
@@ -30,6 +42,45 @@ def nodes(gpu: int) -> list[str]:
     """The paths of the device nodes that a program needs to use this GPU and no other."""
     wanted = [f"nvidia{gpu}", *_SHARED_NODES]
     return [str(DEV / name) for name in wanted if (DEV / name).exists()]
+
+
+def missing_node() -> str:
+    """What to do on a host whose GPUs are there but cannot be used yet, "" where they can."""
+    if (DEV / _MEMORY_NODE).exists():
+        return ""
+    return (
+        f"CUDA needs {DEV / _MEMORY_NODE}, which is not there: run `nvidia-modprobe -u -c 0` as "
+        "root on this host (a container gets it with its GPUs)."
+    )
+
+
+def name(gpu: int) -> str:
+    """What the driver calls this GPU, "GPU" where it does not say."""
+    for path in DRIVER_FACTS.glob("*/information"):
+        facts = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
+        if facts.get("Device Minor", "").strip() == str(gpu):
+            return facts.get("Model", "GPU").strip()
+    return "GPU"
+
+
+def driver_folder() -> str | None:
+    """The folder of the driver's libcuda that a program must be told of, None where it need not.
+
+    The linker finds a driver of the system by itself; others are found by LD_LIBRARY_PATH, which a
+    box does not take over from us.
+    """
+    if f"/{_DRIVER}\0".encode() in _read(LINKER_CACHE):
+        return None
+    told = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    folders = [folder for folder in (*told, *_DRIVER_FOLDERS) if folder.startswith("/")]
+    return next((folder for folder in folders if Path(folder, _DRIVER).exists()), None)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def runs_per_gpu() -> int:
@@ -45,13 +96,15 @@ def lent(go_on: Callable[[], None]) -> Iterator[int]:
     """A GPU with a free place, for as long as the block runs. Waits until there is one.
 
     `go_on` is called while it waits and may raise. Raises SandboxUnavailable where the host has
-    no GPU.
+    no GPU, or none that programs can use.
     """
     if not found():
         raise SandboxUnavailable(
             "This run wants a GPU and this host has none (no /dev/nvidia0): start a worker of the "
             "queue `gpu` on a host with an NVIDIA driver, or send the run to the CPU."
         )
+    if missing := missing_node():
+        raise SandboxUnavailable(missing)
     while (held := _try_all()) is None:
         go_on()
         time.sleep(_LOOK_AGAIN_S)

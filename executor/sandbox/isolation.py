@@ -49,11 +49,17 @@ LAYERS = {
             covers=("memory-rlimit",),
         ),
         Layer(
+            "gpu-memory-watcher",
+            "memory of all processes together watched; the shared memory that CUDA needs lets a"
+            " program hide some",
+            "let the container keep its /proc (--security-opt systempaths=unconfined)",
+        ),
+        Layer(
             "cgroup",
             "memory of all processes together held by the kernel",
             "start the worker as root, or as a systemd service with Delegate=memory and"
             " DelegateSubgroup=worker",
-            covers=("memory-watcher", "memory-rlimit"),
+            covers=("memory-watcher", "memory-rlimit", "gpu-memory-watcher"),
         ),
     )
 }

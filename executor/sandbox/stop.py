@@ -46,7 +46,10 @@ class Stop:
 
     @contextmanager
     def ending(self, box: Endable) -> Iterator[None]:
-        """While the block runs, `set` ends this box, and the block ends with Stopped."""
+        """While the block runs, `set` ends this box, and the block ends with Stopped.
+
+        A box that was ended tells so like any other end, or not at all.
+        """
         with self._lock:
             self.check()
             self._boxes.add(box)
@@ -58,3 +61,4 @@ class Stop:
         finally:
             with self._lock:
                 self._boxes.discard(box)
+        self.check()

@@ -103,6 +103,8 @@ class Zygote:
             theirs.close()
         try:
             self.facts = self._first_words()
+            if gpu is not None and not self.facts["proc"]:
+                raise SandboxUnavailable(devices.NO_PROC)
         except BaseException:
             self.kill()
             raise
@@ -175,8 +177,12 @@ def plan_for(runtime: Runtime, warm: bool, gpu: int | None) -> Plan:
     base_bin = base_python.parent
     base = base_bin.parent
     environment = _ENVIRONMENT | dict(runtime.env)
+    driver = None if gpu is None else devices.driver_folder()
+    libraries = [driver] if driver else []
     if list((base / "lib").glob("libpython3*.so*")):
-        environment["LD_LIBRARY_PATH"] = f"{BASE_PYTHON}/lib"
+        libraries.append(f"{BASE_PYTHON}/lib")
+    if libraries:
+        environment["LD_LIBRARY_PATH"] = ":".join(libraries)
     return Plan(
         prefix=str(runtime.prefix),
         base=str(base),
@@ -186,6 +192,7 @@ def plan_for(runtime: Runtime, warm: bool, gpu: int | None) -> Plan:
         harness=str(HARNESS),
         hide=_secrets(),
         devices=[] if gpu is None else devices.nodes(gpu),
+        driver=driver or "",
         environment=environment,
         preload=list(runtime.preload) if warm else [],
         once=not warm,

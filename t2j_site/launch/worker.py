@@ -47,9 +47,17 @@ def why_not(queues: list[str]) -> str:
         sandbox.require()
     except sandbox.SandboxUnavailable as error:
         return str(error)
-    if Device.GPU in queues and not devices.found():
+    return why_no_gpu() if Device.GPU in queues else ""
+
+
+def why_no_gpu() -> str:
+    """Why programs cannot use a GPU of this machine, "" when they can."""
+    if not devices.found():
         return "This machine has no GPU (/dev/nvidia0 and so on): it cannot serve the queue gpu."
-    return ""
+    if missing := devices.missing_node():
+        return missing
+    level = sandbox.isolation_report()["level"]
+    return devices.NO_PROC if level.endswith("memory-rlimit") else ""
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Measured run times: of whole programs, of a module's forward pass, and of what does not end."""
 
+import json
+from functools import partial
 from io import StringIO
 
 import pytest
@@ -8,7 +10,9 @@ from django.core.management import CommandError, call_command
 from executor import run_times
 from executor.harness.timing import Compilations
 from executor.models import Measurement
+from executor.parity import run_times as parity_run_times
 from executor.parity.run_times import Pair, RunTimes, measure
+from executor.sandbox import Job, JobResult, devices
 from tests.factories import make_dataset, make_draft, make_example
 
 PROGRAM = "import time\nimport torch\ntime.sleep(0.2)\nprint(torch.ones(3).sum())\n"
@@ -97,6 +101,39 @@ def test_a_program_without_an_end_has_no_times(code: str, outcome: str, message:
     limit = 2.0 if outcome == "timeout" else 60.0
     times = measure(Pair(PROGRAM, None, {}), code, repeat=3, limit_s=limit)
     assert (times.outcome, times.message, times.repetitions) == (outcome, message, ())
+
+
+def on_gpu(job: Job) -> JobResult:
+    """What a box on a GPU would have told."""
+    seconds = {"wall_s": 3.0, "cpu_s": 2.0, "compile_s": 1.0, "steady_s": 2.0}
+    told = {"error": None, "times": seconds, "device_memory_mb": 64.125}
+    files = {"times.json": json.dumps(told).encode()}
+    return JobResult(
+        *("exited", 0, None, "", "", files, 5.0, 2.0, 900.0, "namespaces", ""),
+        device="cpu" if job.device == "cpu" else "gpu 0",
+    )
+
+
+def test_of_a_run_on_a_gpu_the_device_and_its_memory_are_told() -> None:
+    pair = Pair(PROGRAM, None, {}, device="gpu")
+    found = measure(pair, TRAINING, runner=on_gpu)
+    assert (found.outcome, found.device) == ("ok", "gpu 0")
+    assert found.median("device_memory_mb") == 64.125
+    assert parity_run_times.to_json(found)[0]["device_memory_mb"] == 64.125
+
+
+@pytest.mark.django_db
+def test_the_command_names_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = make_dataset("timed")
+    make_example(dataset)
+    monkeypatch.setattr(devices, "name", lambda gpu: f"NVIDIA GPU number {gpu}")
+    monkeypatch.setattr(parity_run_times, "measure", partial(measure, runner=on_gpu))
+    run_times.machine.cache_clear()
+    told = StringIO()
+    call_command("measure", "timed", device="gpu", stdout=told)
+    run_times.machine.cache_clear()
+    assert told.getvalue().rstrip().endswith("900 MB, 64 MB on NVIDIA GPU number 0")
+    assert Measurement.objects.get().machine.startswith("NVIDIA GPU number 0, ")
 
 
 @pytest.mark.django_db

@@ -77,5 +77,13 @@ def row(found: Measurement) -> str:
         return f"{name} {found.outcome}: {found.message}"
     return (
         f"{name} {found.wall_s:7.3f} s {found.cpu_s:7.3f} s {found.compile_s:7.3f} s "
-        f"{found.steady_s:8.5f} s {found.peak_memory_mb:6.0f} MB"
+        f"{found.steady_s:8.5f} s {found.peak_memory_mb:6.0f} MB{on_gpu(found)}"
     )
+
+
+def on_gpu(found: Measurement) -> str:
+    """What arrays held on the GPU at most, and which one that is."""
+    if found.device != "gpu":
+        return ""
+    held = max(each.get("device_memory_mb", 0.0) for each in found.repetitions)
+    return f", {held:.0f} MB on {found.machine.partition(',')[0]}"

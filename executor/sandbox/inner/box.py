@@ -19,7 +19,9 @@ from .watch import CACHE, Box, Watch
 _TMPFS_FLAGS = libc.MS_NOSUID | libc.MS_NODEV
 
 
-def supervise(ask: socket.socket, descriptors: list[int], *, uid: int, has_proc: bool) -> None:
+def supervise(
+    ask: socket.socket, descriptors: list[int], *, uid: int, has_proc: bool, gpu: bool
+) -> None:
     """Builds a box, then waits for its job on the first descriptor.
 
     The other two, if any, enter the job's control group and read its out-of-memory count.
@@ -27,7 +29,7 @@ def supervise(ask: socket.socket, descriptors: list[int], *, uid: int, has_proc:
     """
     sock = socket.socket(fileno=descriptors[0])
     try:
-        box = _build(ask, descriptors[1:], uid, has_proc)
+        box = _build(ask, descriptors[1:], uid, has_proc, gpu)
         head, files = wire.receive(sock, 1 << 31)
         watch = _start(sock, box, head, files)
         wire.send(sock, *watch.follow())
@@ -42,7 +44,7 @@ def supervise(ask: socket.socket, descriptors: list[int], *, uid: int, has_proc:
             wire.send(sock, {"end": "infrastructure", "detail": detail}, {})
 
 
-def _build(ask: socket.socket, groups: list[int], uid: int, has_proc: bool) -> Box:
+def _build(ask: socket.socket, groups: list[int], uid: int, has_proc: bool, gpu: bool) -> Box:
     libc.unshare(libc.NEWNS | libc.NEWPID | libc.NEWNET | libc.NEWIPC | libc.NEWUTS)
     _mount_private(uid)
     init = _start_init(has_proc)
@@ -50,7 +52,7 @@ def _build(ask: socket.socket, groups: list[int], uid: int, has_proc: bool) -> B
     theirs = [ends[name != "go"] for name, ends in pipes.items()]
     ours = {name: ends[name == "go"] for name, ends in pipes.items()}
     pidfd = os.pidfd_open(init)
-    request = json.dumps({"uid": uid, "proc": has_proc}).encode()
+    request = json.dumps({"uid": uid, "proc": has_proc, "gpu": gpu}).encode()
     socket.send_fds(ask, [request], [pidfd, *theirs, *groups[:1]])
     for descriptor in (pidfd, *theirs, *groups[:1]):
         os.close(descriptor)
@@ -64,6 +66,7 @@ def _build(ask: socket.socket, groups: list[int], uid: int, has_proc: bool) -> B
         out=ours["out"],
         err=ours["err"],
         events=groups[1] if groups else None,
+        gpu=gpu,
     )
 
 

@@ -43,11 +43,18 @@ def be_init(ready: int, has_proc: bool) -> NoReturn:
 
 
 def become(
-    pipes: dict[str, int], group: list[int], uid: int, has_proc: bool, *, contained: bool = False
+    pipes: dict[str, int],
+    group: list[int],
+    uid: int,
+    has_proc: bool,
+    *,
+    contained: bool = False,
+    gpu: bool = False,
 ) -> NoReturn:
     """Gives up every right, waits for the job's head on `go`, and runs it.
 
     In a container (`contained`), which holds memory and processes, there is no user namespace.
+    CUDA (`gpu`) opens no device without anonymous shared memory.
     """
     ready = pipes["ready"]
     try:
@@ -72,7 +79,7 @@ def become(
         _change_user(uid)
         if not contained:
             _enter_own_users(uid, has_proc)
-        _refuse_rights(shared_memory=contained or bool(group))
+        _refuse_rights(shared_memory=contained or gpu or bool(group))
     except BaseException as error:
         os.write(ready, f"{type(error).__name__}: {error}".encode())
         os._exit(1)

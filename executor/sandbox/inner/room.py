@@ -56,7 +56,8 @@ _ADVICE = {
 class Plan:
     """What a room shows. Paths are the host's; `hide` are folders no bind may reveal.
 
-    `devices` are the nodes of a GPU, beside the five that every room has.
+    `devices` are the nodes of a GPU, beside the five that every room has; `driver` is the folder of
+    its driver's libraries where the linker would not find them ("" otherwise).
     """
 
     prefix: str
@@ -67,6 +68,7 @@ class Plan:
     harness: str
     hide: list[str]
     devices: list[str]
+    driver: str
     environment: dict[str, str]
     preload: list[str]
     once: bool
@@ -106,6 +108,7 @@ def _enter(control: int, plan: Plan) -> int:
             "control": control,
             "uid": BOX_UID if ids and _contains(ids, BOX_UID) else 0,
             "proc": has_proc,
+            "gpu": bool(plan.devices),
             "preload": plan.preload,
             "once": plan.once,
         }
@@ -217,6 +220,8 @@ def binds(plan: Plan) -> dict[str, str]:
     wanted |= {path: os.path.realpath(path) for path in _SYSTEM if Path(path).is_dir()}
     if not _within(plan.base, "/usr"):
         wanted[BASE_PYTHON] = plan.base
+    if plan.driver and not any(_within(plan.driver, path) for path in _SYSTEM):
+        wanted[plan.driver] = plan.driver
     return wanted | {path: path for path in _ETC_FROM_HOST if Path(path).exists()}
 
 

@@ -59,7 +59,7 @@ def program(*, shared_memory: bool) -> bytes:
     """The filter as packed BPF; without `shared_memory`, anonymous shared mappings are refused.
 
     They are refused where memory is only watched, not held by a control group: pages of such a
-    mapping can be dropped from the resident set and still be held.
+    mapping can be dropped from the resident set and still be held. CUDA does not start without.
     """
     column, arch = _ARCH[libc.machine()]
     code = [

@@ -81,7 +81,13 @@ def _supervise(
         try:
             sleep_on_children()
             control.close()
-            box.supervise(ask, descriptors, uid=settings["uid"], has_proc=settings["proc"])
+            box.supervise(
+                ask,
+                descriptors,
+                uid=settings["uid"],
+                has_proc=settings["proc"],
+                gpu=settings["gpu"],
+            )
         finally:
             os._exit(0)
     for descriptor in descriptors:

@@ -25,6 +25,9 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 # With the line's beginning: a process may call itself "RssAnon: 0 kB".
 _HELD = (b"\nRssAnon:", b"\nRssShmem:", b"\nVmPTE:")
+_HELD_SHARED = (b"\nPss_Anon:", b"\nPss_Shmem:")
+# CUDA's managed memory counts as a file's; so do the mapped libraries, which are real enough.
+_HELD_GPU, _HELD_SHARED_GPU = b"\nRssFile:", b"\nPss_File:"
 _OOM_KILL = re.compile(rb"^oom_kill (\d+)", re.MULTILINE)
 
 
@@ -41,6 +44,7 @@ class Box:
     err: int
     events: int | None
     stores: tuple[str, ...] = ("/work",)
+    gpu: bool = False
 
 
 @dataclass(slots=True)
@@ -83,6 +87,8 @@ class Watch:
     ) -> None:
         self.sock, self.limits, self.cached = sock, limits, cached
         self.init, self.has_proc, self.stores = box.init, box.has_proc, box.stores
+        self.held = (*_HELD, _HELD_GPU) if box.gpu else _HELD
+        self.held_shared = (*_HELD_SHARED, _HELD_SHARED_GPU) if box.gpu else _HELD_SHARED
         self.status, self.out, self.err, self.events = box.status, box.out, box.err, box.events
         held = {box.out: bytearray(), box.err: bytearray()}
         self.streams = Streams(limits["output_kb"] << 10, held)
@@ -179,7 +185,7 @@ class Watch:
             return count is not None and int(count[1]) > 0
         most = self.limits["memory_mb"]
         # Forks share pages: the quick sum counts them for each, so it only raises the question.
-        return bool(self.usage.memory_mb > most and _proportional_mb() > most)
+        return bool(self.usage.memory_mb > most and _proportional_mb(self.held_shared) > most)
 
     def _killed_for_memory(self) -> bool:
         """Whether the kernel ended the job for want of memory."""
@@ -218,7 +224,7 @@ class Watch:
                 continue
             resident += int(fields[21]) * _PAGE
             # Page tables too: a sparse walk over terabytes holds gigabytes of nothing else.
-            anonymous += sum(_kilobytes(status, label) for label in _HELD)
+            anonymous += sum(_kilobytes(status, label) for label in self.held)
         self.usage.cpu_s = max(self.usage.cpu_s, ticks / _TICKS)
         self.usage.memory_mb = anonymous / 1024
         self.usage.resident_mb = resident / (1 << 20)
@@ -251,14 +257,14 @@ def _processes() -> list[str]:
     return [path.name for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
-def _proportional_mb() -> float:
+def _proportional_mb(labels: tuple[bytes, ...]) -> float:
     """Memory of the box's processes, each shared page counted once in all."""
     total = 0
     for name in _processes():
         if name != "1":
             with contextlib.suppress(OSError):
                 text = Path(f"/proc/{name}/smaps_rollup").read_bytes()
-                total += _kilobytes(text, b"\nPss_Anon:") + _kilobytes(text, b"\nPss_Shmem:")
+                total += sum(_kilobytes(text, label) for label in labels)
                 total += _kilobytes(Path(f"/proc/{name}/status").read_bytes(), b"\nVmPTE:")
     return total / 1024
 

@@ -130,7 +130,7 @@ def _fork_into(
             try:
                 steward.sleep_on_children()
                 libc.setns(init, _BOX)
-                payload.become(pipes, group, request["uid"], request["proc"])
+                payload.become(pipes, group, request["uid"], request["proc"], gpu=request["gpu"])
             finally:
                 os._exit(1)
     libc.setns(home, libc.NEWPID)

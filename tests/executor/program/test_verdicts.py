@@ -25,6 +25,11 @@ total = (x ** 2).sum()
 print("start")
 print(f"total: {total:.4f}")
 """
+# As XLA says it when a GPU is full.
+OUT_OF_DEVICE_MEMORY = """
+from jax.errors import JaxRuntimeError
+raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 4294967296 bytes.")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +75,8 @@ def test_a_traceback_shows_the_persons_code_only(references: DiskCache) -> None:
         (RIGHT.replace("jax.random.normal", "jax.random.uniform"), Stage.BEHAVIORAL, None),
         (RIGHT.replace("(6,)", "(7,)"), Stage.BEHAVIORAL, None),
         (RIGHT + "\nimport sys; sys.exit(3)\n", Stage.RUN, Kind.RUNTIME_ERROR),
+        ("raise MemoryError\n", Stage.RUN, Kind.OUT_OF_MEMORY),
+        (OUT_OF_DEVICE_MEMORY, Stage.RUN, Kind.OUT_OF_MEMORY),
     ],
 )
 def test_fails_at_the_right_rung(

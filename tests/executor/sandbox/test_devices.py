@@ -1,12 +1,16 @@
 """Runs on GPUs, as far as they show without one: settings, nodes in the box, who waits."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from executor import runtimes, sandbox
+from executor import run_times, runtimes, sandbox
 from executor.runtimes import RuntimeUnavailable
-from executor.sandbox import Job, SandboxUnavailable, Stop, Stopped, devices
+from executor.sandbox import Job, SandboxUnavailable, Stop, Stopped, devices, groups
+from executor.sandbox.inner.room import Plan, binds
+from executor.sandbox.zygotes import Zygote, plan_for
 
 LOOK = b"import os; print(*sorted(n for n in os.listdir('/dev') if n.startswith('nvidia')))"
 
@@ -31,6 +35,17 @@ def gpu_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("jax", "jax-cuda"):
         (folder / name).symlink_to(runtimes.load("jax").prefix)
     monkeypatch.setenv("T2J_RUNTIMES", str(folder))
+
+
+SHARED = b"""
+import mmap
+try:
+    held = mmap.mmap(-1, 300 << 20)
+    held.write(bytes(300 << 20))
+    print("shared")
+except PermissionError:
+    print("refused")
+"""
 
 
 def go_on() -> None:
@@ -89,3 +104,83 @@ def test_a_host_without_a_gpu_says_where_the_run_can_go(
     monkeypatch.setattr(devices, "DEV", tmp_path)
     with pytest.raises(SandboxUnavailable, match=r"this host has none .* send the run to the CPU"):
         sandbox.run(Job("jax", "selftest_program", {"code.py": LOOK}, device="gpu"), stop=Stop())
+
+
+def test_a_gpu_without_its_memory_node_says_how_to_get_it(two_gpus: Path) -> None:
+    (two_gpus / "nvidia-uvm").unlink()
+    with (
+        pytest.raises(SandboxUnavailable, match=r"nvidia-uvm, which is not there: run `nvidia-mo"),
+        devices.lent(go_on),
+    ):
+        pass
+
+
+@pytest.mark.usefixtures("gpu_runtime", "two_gpus")
+def test_only_boxes_with_a_gpu_may_share_memory_that_a_watcher_cannot_hold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(groups, "find_place", lambda: None)
+    jobs = {
+        device: Job("jax", "selftest_program", {"code.py": SHARED}, device=device)
+        for device in ("cpu", "gpu")
+    }
+    told = {device: sandbox.run(job, warm=False) for device, job in jobs.items()}
+    assert (told["cpu"].stdout, told["gpu"].stdout) == ("refused\n", "shared\n")
+    assert told["cpu"].isolation.endswith("+memory-watcher")
+    assert told["gpu"].isolation.endswith("+gpu-memory-watcher")
+    monkeypatch.setenv("T2J_ISOLATION", "memory-watcher")
+    with pytest.raises(SandboxUnavailable, match="Settings demand memory-watcher"):
+        sandbox.run(jobs["gpu"], warm=False)
+
+
+@pytest.mark.usefixtures("gpu_runtime", "two_gpus")
+def test_a_room_without_proc_has_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = {"proc": False, "uid": 0, "imports": {}}
+    monkeypatch.setattr(Zygote, "_first_words", lambda _: facts)
+    with pytest.raises(SandboxUnavailable, match="CUDA does not start without /proc"):
+        Zygote(runtimes.load("jax", "gpu"), warm=False, gpu=0)
+
+
+@pytest.fixture
+def plan(gpu_runtime: None, two_gpus: Path) -> Callable[[], Plan]:
+    """What a box with the first GPU shows."""
+    return lambda: plan_for(runtimes.load("jax", "gpu"), warm=False, gpu=0)
+
+
+def test_a_driver_that_the_linker_does_not_know_is_shown_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: Callable[[], Plan]
+) -> None:
+    monkeypatch.setattr(devices, "LINKER_CACHE", tmp_path / "ld.so.cache")
+    monkeypatch.setattr(devices, "_DRIVER_FOLDERS", ())
+    own = tmp_path / "driver"
+    own.mkdir()
+    monkeypatch.setenv("LD_LIBRARY_PATH", f":{tmp_path}:{own}")
+    assert plan().driver == ""
+    (own / "libcuda.so.1").touch()
+    assert (plan().driver, binds(plan())[str(own)]) == (str(own), str(own))
+    assert plan().environment["LD_LIBRARY_PATH"].split(":")[0] == str(own)
+    assert plan_for(runtimes.load("jax"), warm=False, gpu=None).driver == ""
+
+
+def test_a_driver_that_the_linker_knows_or_that_is_shown_anyway_is_not_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: Callable[[], Plan]
+) -> None:
+    monkeypatch.setattr(devices, "LINKER_CACHE", tmp_path / "ld.so.cache")
+    monkeypatch.setattr(devices, "_DRIVER_FOLDERS", (str(tmp_path),))
+    (tmp_path / "libcuda.so.1").touch()
+    assert plan().driver == str(tmp_path)
+    assert "/usr/lib/wsl/lib" not in binds(replace(plan(), driver="/usr/lib/wsl/lib"))
+    (tmp_path / "ld.so.cache").write_bytes(b"libcuda.so.1\0/usr/lib/libcuda.so.1\0")
+    assert plan().driver == ""
+
+
+def test_a_gpu_has_the_name_that_its_driver_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, minor, model in (("0000:00:06.0", 1, "NVIDIA A"), ("0000:00:07.0", 0, "NVIDIA B")):
+        (tmp_path / folder).mkdir()
+        text = f"Model: \t\t {model}\nIRQ:   \t\t 41\nDevice Minor: \t {minor}\n"
+        (tmp_path / folder / "information").write_text(text)
+    monkeypatch.setattr(devices, "DRIVER_FACTS", tmp_path)
+    assert [devices.name(gpu) for gpu in (0, 1, 2)] == ["NVIDIA B", "NVIDIA A", "GPU"]
+    assert run_times.machine("gpu 1") == f"NVIDIA A, {run_times.machine()}"[:200]

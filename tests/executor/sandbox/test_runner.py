@@ -1,5 +1,6 @@
 """What callers of the sandbox rely on: results, warmth, recovery, the compilation cache."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from executor import sandbox
+from executor import runtimes, sandbox
 from executor.runtimes import PROJECT
 from executor.sandbox import (
     Job,
@@ -314,6 +315,29 @@ def test_a_stopped_job_is_killed_at_once_and_leaves_nothing(warm: bool) -> None:
             sandbox.run(job, warm=warm, stop=stop)
     assert warm_zygote() is zygote
     assert program("print('next')").stdout == "next\n"
+
+
+def test_an_abandoned_box_says_so_once_its_processes_are_gone() -> None:
+    """A program holds a GPU's memory until its end, and the next run waits for the GPU."""
+    code = "open('/proc/self/comm', 'w').write('t2j-held')\nwhile True: pass"
+    job = Job("jax", "selftest_program", {"code.py": code.encode()}, Limits(wall_s=600))
+    end = time.monotonic() + 60
+    with contextlib.closing(pool.shared.take(runtimes.load("jax"))) as box:
+        box.start(job, None)
+        while not _alive("t2j-held") and time.monotonic() < end:
+            time.sleep(0.01)
+        assert _alive("t2j-held")
+        box.abandon()
+        outcome, _ = box.finish(job)
+        assert not _alive("t2j-held")
+    assert (outcome["end"], outcome["detail"]) == ("infrastructure", "the caller went away")
+
+
+def _alive(name: str) -> bool:
+    """Whether a process of this name lives or is ending (a zombie holds nothing any more)."""
+    dead = psutil.STATUS_ZOMBIE
+    found = psutil.process_iter(["name", "status"])
+    return any(one.info["name"] == name and one.info["status"] != dead for one in found)
 
 
 def test_a_stop_ends_only_the_jobs_that_were_given_it() -> None:
