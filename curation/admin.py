@@ -16,6 +16,7 @@ from curation.models import (
     Dataset,
     Delivery,
     Draft,
+    DraftCount,
     Example,
     FixStep,
     KeptText,
@@ -91,9 +92,10 @@ class DraftAdmin(OwnerAdmin):
     list_filter = ["status", "role", "prompt_kind", "example__dataset"]
     list_select_related = ["example__dataset"]
     search_fields = ["example__example_id", "model"]
-    autocomplete_fields = ["example", "created_by"]
-    # Only the table of transitions changes a status.
+    autocomplete_fields = ["created_by"]
+    # Only the table of transitions changes a status, and a draft stays with its program.
     readonly_fields = [
+        "example",
         "status",
         "submitted_at",
         "submitted_by",
@@ -104,6 +106,13 @@ class DraftAdmin(OwnerAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         # A draft needs its revision 0, which the paste page makes.
         return False
+
+
+@admin.register(DraftCount)
+class DraftCountAdmin(ReadOnlyAdmin):
+    list_display = ["id", "dataset", "difficulty", "status", "judged", "number"]
+    list_filter = ["status", "dataset"]
+    list_select_related = ["dataset"]
 
 
 @admin.register(Revision)

@@ -1,13 +1,13 @@
 """Questions about datasets, examples and drafts that pages and commands ask."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from curation.enums import DraftStatus
-from curation.models import AuditEvent, Category, Dataset, Draft, Example, FixStep
+from curation.models import AuditEvent, Category, Dataset, Draft, DraftCount, Example, FixStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,51 @@ def funnel_of(counts: Mapping[str, int]) -> Funnel:
     return Funnel(tuple(parts), start)
 
 
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """Drafts that are alike, with how many of them a dataset has."""
+
+    difficulty: str
+    status: str
+    judged: str
+    blind: bool
+    repeated: bool
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A dataset's drafts by sort, and how many of its examples have none."""
+
+    sorts: tuple[Sort, ...]
+    without_draft: int
+
+    @property
+    def funnel(self) -> Funnel:
+        """Of the drafts themselves, without further repairs of the same ones."""
+        counts: Counter[str] = Counter()
+        for sort in self.sorts:
+            counts[sort.status] += 0 if sort.repeated else sort.number
+        return funnel_of(counts)
+
+
+def counts_of(dataset: Dataset) -> Counts:
+    """As the database counts with every write, in one query."""
+    names = ("difficulty", "status", "judged", "blind", "repeated")
+    counted = DraftCount.objects.filter(dataset=dataset).values_list(*names)
+    found = [Sort(*row) for row in counted.annotate(sum=Sum("number")).exclude(sum=0)]
+    return Counts(
+        sorts=tuple(sort for sort in found if sort.status),
+        without_draft=sum(sort.number for sort in found if not sort.status),
+    )
+
+
 def draft_counts(datasets: Iterable[Dataset]) -> dict[int, Funnel]:
     """Funnels by dataset id, in one query."""
     counts: dict[int, dict[str, int]] = defaultdict(dict)
     ids = [dataset.pk for dataset in datasets]
-    rows = (
-        Draft.objects.filter(example__dataset__in=ids, original=None)
-        .order_by()
-        .values_list("example__dataset", "status")
-        .annotate(number=Count("pk"))
-    )
+    counted = DraftCount.objects.filter(dataset__in=ids, repeated=False)
+    rows = counted.values_list("dataset", "status").annotate(sum=Sum("number"))
     for dataset, status, number in rows:
         counts[dataset][status] = number
     return {pk: funnel_of(counts[pk]) for pk in ids}
@@ -80,7 +115,8 @@ def dataset_rows(datasets: QuerySet[Dataset]) -> list[DatasetRow]:
 
 
 def examples_without_draft(dataset: Dataset) -> QuerySet[Example]:
-    return dataset.examples.filter(drafts__isnull=True)
+    drafts = Draft.objects.filter(example=OuterRef("pk"))
+    return dataset.examples.filter(~Exists(drafts))
 
 
 def history_of(draft: Draft) -> QuerySet[AuditEvent]:

@@ -1,14 +1,17 @@
 """An example's contract as the parity engine takes it."""
 
+import contextlib
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping
 
 from django.conf import settings
+from django.db.models import BinaryField, F, Func, QuerySet
 
-from curation.models import Example
+from curation.models import Attachment, Example
 from executor import runtimes
-from executor.parity.contract import Contract
-from executor.parity.engine import contract_hash
+from executor.parity.contract import Contract, ContractError
+from executor.parity.engine import contract_hash, hash_of_hashes
 from executor.parity.program_reference import RUNTIME as REFERENCE_RUNTIME
 
 
@@ -27,6 +30,32 @@ def contract_of(example: Example) -> Contract | None:
 
 def hash_of(example: Example) -> str:
     return contract_hash(example.pytorch_code, contract_of(example), files_of(example))
+
+
+_REFERENCE_HASH = Func(
+    F("pytorch_code"),
+    template="sha256(convert_to(%(expressions)s, 'UTF8'))",
+    output_field=BinaryField(),
+)
+
+
+def hashes_of(examples: QuerySet[Example], *, in_pieces: bool = False) -> dict[int, str]:
+    """`hash_of` of many examples by id, in two queries that read neither programs nor files.
+
+    `in_pieces` never holds all contracts at once, which a page of examples need not care for. An
+    example whose stored contract is none any more is left out: it says so where it is run.
+    """
+    files: dict[int, dict[str, bytes]] = defaultdict(dict)
+    attached = Attachment.objects.filter(example__in=examples.order_by().values("pk")).order_by()
+    for example, name, digest in attached.values_list("example_id", "name", "sha256"):
+        files[example][name] = bytes.fromhex(digest)
+    found = {}
+    rows = examples.order_by().values_list("pk", "contract", _REFERENCE_HASH)
+    for pk, stored, reference in rows.iterator(chunk_size=2_000) if in_pieces else rows:
+        with contextlib.suppress(ContractError):
+            contract = None if stored is None else Contract.from_json(stored)
+            found[pk] = hash_of_hashes(bytes(reference), contract, files.get(pk, {}))
+    return found
 
 
 def device_of(example: Example) -> str:

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from curation.enums import Difficulty, DraftStatus
-from curation.models import Dataset, Draft, Example, FixStep, Revision
+from curation.models import Category, Dataset, Draft, Example, FixStep, Revision
+from curation.queries import Sort
 from executor.models import Run
 from executor.parity.outcome import Kind, Outcome, Reason
 from executor.queries import Freshness
@@ -89,14 +91,30 @@ def drafts_of(dataset: Dataset) -> Drafts:
     )
 
 
-def verdict_counts(drafts: Drafts) -> Counter[tuple[str, str, str]]:
-    """How many drafts have each (outcome, kind, reason); outcome NOT_RUN where there is none."""
-    counted = drafts.order_by().values_list("judged").annotate(number=Count("pk"))
-    counts: Counter[tuple[str, str, str]] = Counter()
-    for judged, number in counted:
-        outcome, kind, reason = judged.split("/") if judged else (NOT_RUN, "", "")
-        counts[outcome, kind, reason] += number
-    return counts
+def count_of(sorts: Iterable[Sort], filters: Filters) -> int | None:
+    """How many drafts `narrowed` leaves; None where counts by sort do not say it."""
+    if filters.category or filters.assignee or filters.q:
+        return None
+    return sum(sort.number for sort in sorts if not sort.blind and _is_of(sort, filters))
+
+
+def _is_of(sort: Sort, filters: Filters) -> bool:
+    """As `narrowed` asks the database."""
+    outcome, kind, reason = _parts(sort.judged)
+    pairs = (
+        (filters.status, sort.status),
+        (filters.difficulty, sort.difficulty),
+        (filters.outcome, outcome),
+        (filters.kind, kind),
+        (filters.reason, reason),
+    )
+    return all(not wanted or wanted == own for wanted, own in pairs)
+
+
+def _parts(judged: str) -> tuple[str, str, str]:
+    """Outcome, kind and reason of what a draft keeps; NOT_RUN where there is no verdict."""
+    outcome, kind, reason = judged.split("/") if judged else (NOT_RUN, "", "")
+    return outcome, kind, reason
 
 
 def narrowed(drafts: Drafts, filters: Filters) -> Drafts:
@@ -113,27 +131,47 @@ def narrowed(drafts: Drafts, filters: Filters) -> Drafts:
     if filters.reason:
         drafts = drafts.filter(judged__endswith=f"/{filters.reason}")
     if filters.category:
-        steps = FixStep.objects.filter(category__slug=filters.category, draft=OuterRef("pk"))
+        # By its id: how many steps it has tells the database how to look for them.
+        slugs = Category.objects.filter(slug=filters.category)
+        ids = list(slugs.values_list("pk", flat=True))
+        steps = FixStep.objects.filter(category__in=ids, draft=OuterRef("pk"))
         drafts = drafts.filter(Exists(steps))
     if filters.assignee == NOBODY:
         drafts = drafts.filter(assignee=None)
     elif filters.assignee:
         drafts = drafts.filter(assignee__username=filters.assignee)
-    return drafts.filter(_matches(filters.q)) if filters.q else drafts
+    return drafts.filter(pk__in=_matching(filters.q)) if filters.q else drafts
 
 
-def _matches(text: str) -> Q:
-    """Where a person looks for words: names, the model, and the code of either side."""
-    # Sets of ids rather than a look at each draft: these use the index over the code.
-    in_code = Revision.objects.filter(code__icontains=text).values("draft")
-    in_reference = Example.objects.filter(pytorch_code__icontains=text).values("pk")
-    return (
-        Q(example__example_id__icontains=text)
-        | Q(example__title__icontains=text)
-        | Q(model__icontains=text)
-        | Q(example__in=in_reference)
-        | Q(pk__in=in_code)
+def _matching(text: str) -> set[int]:
+    """Ids of drafts where a person looks for words: names, the model, and the code of either side.
+
+    One search for each, so that each uses its index: one condition over all would be looked at for
+    every program. Found once for the count and the page.
+    """
+    named = Example.objects.filter(Q(example_id__icontains=text) | Q(title__icontains=text))
+    reference = Example.objects.filter(pytorch_code__icontains=text)
+    of_draft = (
+        Draft.objects.filter(example__in=named.order_by().values("pk")),
+        Draft.objects.filter(example__in=reference.order_by().values("pk")),
+        Draft.objects.filter(model__icontains=text),
     )
+    in_code = Revision.objects.filter(code__icontains=text).order_by().values_list("draft")
+    return {
+        pk for (pk,) in in_code.union(*(each.order_by().values_list("pk") for each in of_draft))
+    }
+
+
+# What the list shows of a draft; other columns take longer to read than these.
+_ROW_FIELDS = (
+    *("role", "model", "status", "submitted_at", "example", "assignee__username"),
+    *("example__example_id", "example__title", "example__difficulty", "example__not_runnable"),
+)
+
+
+def rows_of(drafts: Drafts) -> Drafts:
+    """The same with no more than the list shows."""
+    return drafts.only(*_ROW_FIELDS)
 
 
 def with_runs(drafts: Iterable[Draft]) -> list[Any]:
@@ -185,20 +223,21 @@ def _runs_of(drafts: Sequence[Draft], heads: dict[int, str]) -> dict[int, Run]:
     return {pk: found[key] for pk, key in keys.items() if key in found}
 
 
-def facets(drafts: Drafts, filters: Filters) -> list[Facet]:
-    """The filters with counts over the whole dataset, in two queries.
+def facets(sorts: Iterable[Sort], filters: Filters) -> list[Facet]:
+    """The filters with counts over the whole dataset.
 
     Kinds of failure and reasons are offered once their outcome is chosen.
     """
     found: dict[str, Counter[str]] = {each.name: Counter() for each in fields(Filters)}
-    plain = drafts.order_by().values_list("status", "example__difficulty")
-    for status, difficulty, number in plain.annotate(number=Count("pk")):
-        found["status"][status] += number
-        found["difficulty"][difficulty] += number
-    for (outcome, kind, reason), number in verdict_counts(drafts).items():
-        found["outcome"][outcome] += number
-        found["kind"][kind] += number
-        found["reason"][reason] += number
+    for sort in sorts:
+        if sort.blind:
+            continue
+        outcome, kind, reason = _parts(sort.judged)
+        found["status"][sort.status] += sort.number
+        found["difficulty"][sort.difficulty] += sort.number
+        found["outcome"][outcome] += sort.number
+        found["kind"][kind] += sort.number
+        found["reason"][reason] += sort.number
     labels: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("status", "Status", list(DraftStatus.choices)),
         ("difficulty", "Difficulty", list(Difficulty.choices)),
@@ -222,7 +261,8 @@ def facets(drafts: Drafts, filters: Filters) -> list[Facet]:
 _NOT_RUN = (NOT_RUN, "Not run")
 
 
-def assignees(drafts: Drafts) -> list[str]:
-    """Names of those who have a draft of these."""
-    names = drafts.order_by("assignee__username").values_list("assignee__username", flat=True)
-    return list(names.filter(assignee__isnull=False).distinct())
+def assignees(dataset: Dataset) -> list[str]:
+    """Names of those who have a draft of a dataset that all its members may see."""
+    held = Draft.objects.filter(example__dataset=dataset, blind=False, assignee=OuterRef("pk"))
+    names = User.objects.filter(Exists(held)).order_by("username")
+    return list(names.values_list("username", flat=True))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from curation.models import Draft, Example, Revision
 from curation.models.base import sha256
-from executor.contracts import hash_of, runtime_hash, runtime_or_default
+from executor.contracts import hash_of, hashes_of, runtime_hash, runtime_or_default
 from executor.enums import RunState
 from executor.models import Run
 from executor.parity.contract import ContractError
@@ -76,26 +76,17 @@ class Freshness:
     """`is_stale` of many runs: what an example rests on at present is worked out once each."""
 
     def __init__(self, examples: Iterable[int]) -> None:
-        self._examples = Example.objects.prefetch_related("attachments").in_bulk(set(examples))
-        self._contracts: dict[int, str | None] = {}
+        self._contracts = hashes_of(Example.objects.filter(pk__in=set(examples)))
         self._runtimes: dict[str, str] = {}
 
     def is_stale(self, run: Run) -> bool:
-        contract = self._contract(run.example_id)
+        contract = self._contracts.get(run.example_id)
         if contract is None:
             return False
         if run.runtime not in self._runtimes:
             self._runtimes[run.runtime] = runtime_hash(run.runtime)
         now = {"contract_hash": contract, "runtime_hash": self._runtimes[run.runtime]}
         return is_stale(run, now)
-
-    def _contract(self, example: int) -> str | None:
-        """None: a stored contract that is none any more says so where the example is run."""
-        if example not in self._contracts:
-            self._contracts[example] = None
-            with contextlib.suppress(ContractError):
-                self._contracts[example] = hash_of(self._examples[example])
-        return self._contracts[example]
 
 
 def is_stale(run: Run, key: Mapping[str, object]) -> bool:

@@ -1,5 +1,7 @@
 """Exports: what can be taken away, asked for here and made in the background."""
 
+from pathlib import Path
+
 from django.contrib import messages
 from django.http import (
     Http404,
@@ -11,8 +13,8 @@ from django.http import (
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from curation.models import Dataset
-from curation.queries import draft_counts, examples_without_draft
+from curation.models import Attachment, Dataset
+from curation.queries import counts_of
 from curation.services.audit import actor_of
 from scoring.downloads import send_file
 from scoring.enums import ExportState
@@ -23,7 +25,12 @@ from scoring.models import ExportJob
 
 SHOWN = 20
 # Small and quickly made: these are also sent while they are read, without waiting for a worker.
-DIRECT = ("t2j", "statistics")
+# Their files are known without asking the exporter, which would count the dataset for their names.
+DIRECT = {
+    "t2j": (".json",),
+    "statistics": ("-statistics.json", "-statistics-fixcost.csv", "-statistics-categories.csv"),
+}
+_MEDIA_TYPES = {".json": "application/json", ".csv": "text/csv", ".zip": "application/zip"}
 
 
 @require_http_methods(["GET", "POST"])
@@ -47,11 +54,12 @@ def exports(request: HttpRequest, slug: str) -> HttpResponse:
     context = _jobs(dataset)
     if request.htmx and not request.htmx.boosted:  # type: ignore[attr-defined]
         return render(request, "scoring/_export_jobs.html", context)
+    counts = counts_of(dataset)
     context |= {
         "form": form,
         "direct": [_described(dataset, name) for name in DIRECT],
-        "funnel": draft_counts([dataset])[dataset.pk],
-        "missing": examples_without_draft(dataset).count(),
+        "funnel": counts.funnel,
+        "missing": counts.without_draft,
     }
     return render(request, "scoring/exports.html", context, status=422 if form.errors else 200)
 
@@ -76,8 +84,14 @@ def _wishes(job: ExportJob) -> list[str]:
 
 
 def _described(dataset: Dataset, name: str) -> dict[str, object]:
-    exporter = FORMATS[name]
-    return {"name": name, "title": exporter.title, "files": exporter.export(dataset).files}
+    files = [f"{dataset.slug}{ending}" for ending in DIRECT[name]]
+    if name == "t2j" and Attachment.objects.filter(example__dataset=dataset).exists():
+        files.append(f"{dataset.slug}-files.zip")
+    return {
+        "name": name,
+        "title": FORMATS[name].title,
+        "files": [(file, _MEDIA_TYPES[Path(file).suffix]) for file in files],
+    }
 
 
 @require_GET

@@ -17,8 +17,7 @@ from django.utils import timezone
 
 from curation.models import Dataset, Draft, Example
 from executor import runtimes
-from executor.contracts import hash_of, runtime_hash, runtime_or_default
-from executor.parity.contract import ContractError
+from executor.contracts import hashes_of, runtime_hash, runtime_or_default
 from executor.parity.engine import VERSION
 from executor.runtimes import RuntimeUnavailable
 from scoring.models import Summary
@@ -58,14 +57,15 @@ def stamps(datasets: Sequence[Dataset]) -> dict[int, str]:
     return {pk: "/".join(str(part or 0) for part in (*machine, *parts)) for pk, *parts in rows}
 
 
+# There cannot be more than the limits say: without them the database expects a third of the table.
 _STAMPS = """
 SELECT d.id,
     (SELECT max(e.id) FROM curation_auditevent e WHERE e.dataset_id = d.id),
-    (SELECT count(*) FROM curation_auditevent e WHERE e.dataset_id = d.id
-        AND e.id > (SELECT max(id) FROM curation_auditevent) - %(late)s),
+    (SELECT count(*) FROM (SELECT FROM curation_auditevent e WHERE e.dataset_id = d.id
+        AND e.id > (SELECT max(id) FROM curation_auditevent) - %(late)s LIMIT %(late)s) late),
     (SELECT max(v.id) FROM executor_verdict v),
-    (SELECT count(*) FROM executor_verdict v
-        WHERE v.id > (SELECT max(id) FROM executor_verdict) - %(late)s)
+    (SELECT count(*) FROM (SELECT FROM executor_verdict v
+        WHERE v.id > (SELECT max(id) FROM executor_verdict) - %(late)s LIMIT %(late)s) late)
 FROM curation_dataset d WHERE d.id = ANY(%(ids)s)
 """
 
@@ -130,22 +130,14 @@ def rebuild(dataset: Dataset) -> Summary:
 
 def _present_hashes(dataset: Dataset) -> dict[str, list[Any]]:
     """What a verdict must rest on to be current: per example, and per runtime."""
-    examples = list(_example_hashes(dataset))
+    examples = hashes_of(Example.objects.filter(dataset=dataset), in_pieces=True)
     packages = list(_runtime_hashes(runtimes.names()))
     return {
-        "examples": [pk for pk, _ in examples],
-        "contracts": [text for _, text in examples],
+        "examples": list(examples),
+        "contracts": list(examples.values()),
         "runtimes": [name for name, _ in packages],
         "packages": [text for _, text in packages],
     }
-
-
-def _example_hashes(dataset: Dataset) -> Iterator[tuple[int, str]]:
-    rows = Example.objects.filter(dataset=dataset).only("pytorch_code", "contract")
-    for example in rows.order_by("pk").prefetch_related("attachments").iterator(chunk_size=2_000):
-        # A stored contract that is none any more says so where the example is run.
-        with contextlib.suppress(ContractError):
-            yield example.pk, hash_of(example)
 
 
 def _runtime_hashes(names: Iterable[str]) -> Iterator[tuple[str, str]]:

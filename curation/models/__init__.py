@@ -3,6 +3,7 @@
 from curation.models.api import ApiToken, Delivery, Webhook
 from curation.models.audit import AuditEvent
 from curation.models.copy import Layout, Trash, WorkingCopy
+from curation.models.count import DraftCount
 from curation.models.dataset import Attachment, Dataset, Example
 from curation.models.draft import Draft, KeptText, Revision
 from curation.models.llm import (
@@ -27,6 +28,7 @@ __all__ = [
     "Dataset",
     "Delivery",
     "Draft",
+    "DraftCount",
     "Example",
     "FixStep",
     "KeptText",

@@ -72,6 +72,8 @@ class Example(models.Model):
             models.CheckConstraint(condition=~Q(example_id=""), name="example_id_not_empty"),
             one_of("difficulty", Difficulty.values, "example_difficulty_known"),
         ]
+        # A page of a list reads its own rows, not all to sort them.
+        indexes = [models.Index(fields=["dataset", "position", "id"], name="example_order")]
 
     def __str__(self) -> str:
         return f"{self.dataset}/{self.example_id}"

@@ -23,7 +23,12 @@ class FixStep(models.Model):
     fix_info = models.TextField(blank=True)
     fixed_code = models.TextField(blank=True)
     category = models.ForeignKey(
-        Category, null=True, blank=True, on_delete=models.PROTECT, related_name="steps"
+        Category,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="steps",
+        db_index=False,
     )
     subcategory = models.ForeignKey(
         Subcategory, null=True, blank=True, on_delete=models.PROTECT, related_name="steps"
@@ -53,6 +58,8 @@ class FixStep(models.Model):
 
     class Meta:
         ordering = ["draft", "order"]
+        # Which drafts have a step of a category is read from the index alone.
+        indexes = [models.Index(fields=["category", "draft"], name="step_of_category")]
         constraints = [
             models.UniqueConstraint(
                 fields=["draft", "order"],

@@ -57,14 +57,22 @@ def contract_hash(
     reference: str, contract: Contract | None, files: Mapping[str, bytes] | None = None
 ) -> str:
     """sha256 over everything but the candidate and the runtime that a verdict depends on."""
-    digest = hashlib.sha256()
+    hashes = {name: _sha256(content) for name, content in (files or {}).items()}
+    return hash_of_hashes(_sha256(reference.encode()), contract, hashes)
+
+
+def hash_of_hashes(reference: bytes, contract: Contract | None, files: Mapping[str, bytes]) -> str:
+    """`contract_hash` where the sha256 of the reference and of each file are known already."""
     described = None if contract is None else contract.to_json()
-    for part in (VERSION, reference, json.dumps(described, sort_keys=True)):
-        digest.update(hashlib.sha256(part.encode()).digest())
-    for name in sorted(files or {}):
-        digest.update(hashlib.sha256(name.encode()).digest())
-        digest.update(hashlib.sha256((files or {})[name]).digest())
-    return digest.hexdigest()
+    parts = [_sha256(VERSION.encode()), reference]
+    parts.append(_sha256(json.dumps(described, sort_keys=True).encode()))
+    for name in sorted(files):
+        parts += [_sha256(name.encode()), files[name]]
+    return _sha256(b"".join(parts)).hex()
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
 
 
 def _too_long(reference: str, candidate: str) -> Verdict | None:

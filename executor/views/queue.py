@@ -14,9 +14,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from curation.enums import DraftStatus
-from curation.models import Category, Dataset
+from curation.models import Category, Dataset, Example
 from curation.permissions import access_to
-from curation.queries import draft_counts, examples_without_draft
+from curation.queries import counts_of, examples_without_draft
 from curation.services.assignment import assign_all
 from curation.services.audit import actor_of
 from curation.services.trash import TrashRefused, delete_drafts
@@ -31,22 +31,27 @@ DRAFTS_PER_PAGE = 50
 def queue(request: HttpRequest, slug: str) -> HttpResponse:
     dataset = get_object_or_404(Dataset, slug=slug)
     filters = draft_list.Filters.of(request.GET.dict())
-    drafts = draft_list.drafts_of(dataset)
-    page = Paginator(draft_list.narrowed(drafts, filters), DRAFTS_PER_PAGE).get_page(
-        request.GET.get("page")
-    )
+    counts, drafts = counts_of(dataset), draft_list.drafts_of(dataset)
+    found = draft_list.rows_of(draft_list.narrowed(drafts, filters))
+    pages = Paginator(found, DRAFTS_PER_PAGE)
+    known = draft_list.count_of(counts.sorts, filters)
+    if known is not None:
+        pages.count = known  # else it counts them one by one
+    page = pages.get_page(request.GET.get("page"))
+    # To look for none takes as long as the rest of the page.
+    missing = examples_without_draft(dataset) if counts.without_draft else Example.objects.none()
     context = {
         "dataset": dataset,
         "filters": filters,
-        "facets": draft_list.facets(drafts, filters),
+        "facets": draft_list.facets(counts.sorts, filters),
         "categories": Category.objects.values_list("slug", "name"),
-        "assignees": draft_list.assignees(drafts),
+        "assignees": draft_list.assignees(dataset),
         "nobody": draft_list.NOBODY,
         "page": page,
         "drafts": draft_list.with_runs(page.object_list),
-        "funnel": draft_counts([dataset])[dataset.pk],
-        "missing": examples_without_draft(dataset).defer("pytorch_code")[:50],
-        "missing_count": examples_without_draft(dataset).count(),
+        "funnel": counts.funnel,
+        "missing": missing.defer("pytorch_code")[:50],
+        "missing_count": counts.without_draft,
     }
     return render(request, "executor/queue.html", context)
 

@@ -247,4 +247,6 @@ def _ticks(last: int) -> range:
 
 def _clean(text: str) -> str:
     """Without what no XML may hold, such as control characters in a model's name."""
+    if text.isprintable():
+        return text
     return "".join(sign if sign.isprintable() else "�" for sign in text)

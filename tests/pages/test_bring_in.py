@@ -15,6 +15,8 @@ from curation.models import Dataset, Draft, Example
 from executor import import_jobs
 from executor.models import ImportJob, Run
 from executor.tasks import run_import
+from scoring.exporters import FORMATS
+from scoring.exporters.base import ExportFile
 from tests.curation import fuzz
 from tests.factories import DRAFT, REFERENCE, make_dataset, make_draft, make_example
 
@@ -192,3 +194,23 @@ def test_the_export_is_streamed_as_a_file(client: Client, dataset: Dataset) -> N
     assert exported["Pytorch_to_JAX_Examples"][0]["LLM_weak_output"] == DRAFT
     missing = client.get(reverse("export-file", args=["mine", "t2j", "other.json"]))
     assert missing.status_code == 404
+
+
+@pytest.mark.parametrize("attached", [False, True])
+def test_the_page_offers_every_file_that_is_made_at_once(
+    client: Client, dataset: Dataset, attached: bool
+) -> None:
+    example = make_example(dataset)
+    if attached:
+        example.attachments.create(name="data.csv", content=b"1,2")
+    offered = client.get(reverse("dataset-exports", args=["mine"])).context["direct"]
+    made = {
+        format["name"]: [(each.name, each.media_type) for each in make(format["name"], dataset)]
+        for format in offered
+    }
+    assert {format["name"]: format["files"] for format in offered} == made
+    assert len(made["t2j"]) == 1 + attached
+
+
+def make(name: str, dataset: Dataset) -> tuple[ExportFile, ...]:
+    return FORMATS[name].export(dataset).files

@@ -39,7 +39,9 @@ def drafts(person: User, judged: Callable[..., Any]) -> dict[str, Draft]:
 def shown(client: Client, **query: str) -> list[int]:
     response = client.get(reverse("dataset-detail", args=["mine"]), query)
     assert response.status_code == 200
-    return [draft.pk for draft in response.context["drafts"]]
+    found = [draft.pk for draft in response.context["drafts"]]
+    assert response.context["page"].paginator.count == len(found)
+    return found
 
 
 @pytest.mark.parametrize(
