@@ -1,6 +1,6 @@
 """Differences as pages show them: lines, what changed within them, what is folded."""
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.difference import (
@@ -69,7 +69,6 @@ def test_very_long_and_repeated_lines_are_compared_at_once() -> None:
 CODE = st.text(alphabet="ab( )\n", max_size=60)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(before=CODE, after=CODE)
 def test_both_texts_can_be_read_off_the_rows(before: str, after: str) -> None:
     rows = rows_of(before, after)

@@ -81,7 +81,7 @@ WIDTHS = st.lists(st.integers(2, 5), min_size=2, max_size=6)
 
 
 @given(WIDTHS, st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_stack_of_dense_layers_is_paired_in_order_of_calls(
     widths: list[int], named: bool
 ) -> None:
@@ -192,7 +192,7 @@ def test_running_statistics_go_to_statistics() -> None:
         lambda sizes: st.tuples(st.just(sizes), st.integers(1, 2), st.integers(2, 4))
     )
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_convolution_kernel_is_moved_channels_last(drawn: Any) -> None:
     (outputs, inputs, size), rank, other = drawn
     spatial = (size, other)[:rank]
@@ -207,7 +207,7 @@ def test_a_convolution_kernel_is_moved_channels_last(drawn: Any) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_recipes_are_linear_and_cover_what_they_use(data: st.DataObject) -> None:
     """Gradients and moves go through the same recipe as values: it must be linear."""
     shape = tuple(data.draw(st.lists(st.integers(1, 4), min_size=2, max_size=4)))

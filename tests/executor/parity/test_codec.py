@@ -57,7 +57,7 @@ def same(left: Any, right: Any) -> Any:
 
 
 @given(TREES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_values_survive(value: Any) -> None:
     assert same(value, unpack(pack(value)))
 
@@ -83,7 +83,7 @@ def test_noise_is_refused(data: Any) -> None:
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_damaged_packets_raise_nothing_else(data: Any) -> None:
     whole = bytearray(pack({"a": np.arange(20.0), "b": [1, "x", None]}))
     for _ in range(data.draw(st.integers(1, 4))):
