@@ -9,9 +9,9 @@ import pytest
 
 from curation.importers import open_file
 from curation.importers.base import NotThisFormat, Options
-from curation.importers.near import NearDuplicates
 from curation.importers.report import Note
 from curation.importers.source import MemorySource, Unreadable, find_sources, unpacked
+from curation.near import NearDuplicates
 from curation.records import Output, Record
 from tests.curation import fuzz
 
