@@ -94,34 +94,35 @@ def read(examples: QuerySet[Example], chunk: int) -> Iterator[list[HeldExample]]
     while found := [HeldExample(*row) for row in islice(rows, chunk)]:
         _fill(found)
         yield found
+        del found  # or two chunks are held while the next one is read
 
 
 def _fill(examples: list[HeldExample]) -> None:
     example_of = {example.pk: example for example in examples}
     files = Attachment.objects.order_by("name").values_list("example_id", "name")
-    for pk, name in _rows(files.filter(example__in=_any(example_of))):
+    for pk, name in rows_of(files.filter(example__in=among(example_of))):
         example_of[pk].attachments.append(name)
     draft_of: dict[int, HeldDraft] = {}
     drafts = Draft.objects.order_by("id").values_list(*_DRAFT)
-    for row in _rows(drafts.filter(example__in=_any(example_of))):
+    for row in rows_of(drafts.filter(example__in=among(example_of))):
         draft = HeldDraft(*row)
         draft_of[draft.pk] = draft
         example_of[draft.example_id].drafts.append(draft)
     revisions = Revision.objects.order_by("draft_id", "number").values_list(*_REVISION)
-    for row in _rows(revisions.filter(draft__in=_any(draft_of))):
+    for row in rows_of(revisions.filter(draft__in=among(draft_of))):
         draft_of[row[0]].revisions.append(HeldRevision._make(row))
     steps = FixStep.objects.order_by("draft_id", "order").values_list(*_STEP)
-    for row in _rows(steps.filter(draft__in=_any(draft_of))):
+    for row in rows_of(steps.filter(draft__in=among(draft_of))):
         draft_of[row[0]].steps.append(HeldStep._make(row))
 
 
-def _any(keys: Iterable[int]) -> RawSQL:
+def among(keys: Iterable[int]) -> RawSQL:
     """Some ids as one parameter: a hundred take longer to be sent than the rows to be found."""
     return RawSQL("SELECT unnest(%s::bigint[])", [list(keys)])
 
 
-def _rows(found: QuerySet[Any, Any]) -> list[tuple[Any, ...]]:
-    """What the query finds, as the driver gives it: no field here needs Django to convert it."""
+def rows_of(found: QuerySet[Any, Any]) -> list[tuple[Any, ...]]:
+    """What a `values_list` finds, as the driver gives it: for fields that Django converts not."""
     sql, parameters = found.query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)

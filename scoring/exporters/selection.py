@@ -20,7 +20,7 @@ from scoring.exporters.options import Only
 from scoring.exporters.splits import split_of
 
 # Examples read at a time: what an export holds in memory.
-CHUNK = 200
+CHUNK = 100
 
 NO_DRAFT = "without a draft"
 NOT_APPROVED = "not approved by a second person"
@@ -120,6 +120,7 @@ class Selection:
             verdicts = _Verdicts.of(mine) if needs_verdicts else _Verdicts()
             for example in mine:
                 yield self._judge(example, verdicts)
+            del chunk, mine  # the next ones are read while names still hold these
 
     def _judge(self, example: HeldExample, verdicts: "_Verdicts") -> tuple[Item | None, str]:
         reasons = []
