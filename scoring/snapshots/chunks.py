@@ -182,7 +182,7 @@ def _files(examples: Iterable[int]) -> Iterator[FileRow]:
 def _drafts(examples: Iterable[int]) -> Iterator[DraftRow]:
     found = Draft.objects.filter(example__in=among(examples)).order_by("id")
     people, end = [f"{name}_id" for name in DRAFT_PEOPLE], 4 + len(DRAFT_PEOPLE)
-    columns = ("example_id", "pk", "blind", "original_id", *people, *DRAFT.columns)
+    columns: tuple[Any, ...] = ("example_id", "pk", "blind", "original_id", *people, *DRAFT.columns)
     for row in rows_of(found.values_list(*columns)):
         yield DraftRow._make((*row[:4], row[4:end], row[end:]))
 
@@ -207,7 +207,7 @@ def _steps(drafts: Iterable[int]) -> Iterator[StepRow]:
 def _comments(drafts: Iterable[int]) -> Iterator[CommentRow]:
     found = Comment.objects.filter(draft__in=among(drafts)).order_by("id")
     people, end = [f"{name}_id" for name in COMMENT_PEOPLE], 3 + len(COMMENT_PEOPLE)
-    columns = ("draft_id", "pk", "step_id", *people, *COMMENT.columns)
+    columns: tuple[Any, ...] = ("draft_id", "pk", "step_id", *people, *COMMENT.columns)
     for row in rows_of(found.values_list(*columns)):
         yield CommentRow._make((*row[:3], row[3:end], row[end:]))
 
@@ -215,7 +215,7 @@ def _comments(drafts: Iterable[int]) -> Iterator[CommentRow]:
 def _runs(examples: Iterable[int]) -> Iterator[RunRow]:
     found = Run.objects.filter(example__in=among(examples)).order_by("id")
     columns = ("example_id", "pk", "draft_id", "state", F("code_hash"), "requested_by_id")
-    end = 6 + len(OF_RUN)
+    end = 6 + len(RUN.columns)
     for row in rows_of(found.values_list(*columns, *RUN.columns, *VERDICT.columns)):
         yield RunRow._make((*row[:6], row[6:end], row[end:]))
 

@@ -50,13 +50,11 @@ from scoring.snapshots.fields import (
     TOLD,
     values_of,
 )
-from scoring.snapshots.texts import or_null
 
 # Examples with all that belongs to them, read at a time.
 CHUNK = 50
 BLIND = "blind repairs that are still under way (drafts)"
 UNFINISHED = "unfinished runs"
-quoted_or_null = or_null(quoted)
 
 
 def write_snapshot(dataset: Dataset, tally: Tally) -> Iterator[bytes]:
@@ -179,6 +177,10 @@ def as_text(value: Any, indent: int | None = None) -> bytes:
 
 def _lists(found: Mapping[str, Iterable[str]]) -> str:
     return ", ".join(f'"{name}": [{", ".join(items)}]' for name, items in found.items())
+
+
+def quoted_or_null(text: str | None) -> str:
+    return "null" if text is None else quoted(text)
 
 
 def _number(found: int | None) -> str:
