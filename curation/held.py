@@ -6,11 +6,12 @@ only now and then.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.expressions import RawSQL
 
 from curation.models import Attachment, Draft, Example, FixStep, Revision
@@ -99,21 +100,34 @@ def read(examples: QuerySet[Example], chunk: int) -> Iterator[list[HeldExample]]
 
 def _fill(examples: list[HeldExample]) -> None:
     example_of = {example.pk: example for example in examples}
-    files = Attachment.objects.order_by("name").values_list("example_id", "name")
-    for pk, name in rows_of(files.filter(example__in=among(example_of))):
+    for pk, name in _of(Attachment, "example", ("example_id", "name"), "name", example_of):
         example_of[pk].attachments.append(name)
     draft_of: dict[int, HeldDraft] = {}
-    drafts = Draft.objects.order_by("id").values_list(*_DRAFT)
-    for row in rows_of(drafts.filter(example__in=among(example_of))):
+    for row in _of(Draft, "example", _DRAFT, "id", example_of):
         draft = HeldDraft(*row)
         draft_of[draft.pk] = draft
         example_of[draft.example_id].drafts.append(draft)
-    revisions = Revision.objects.order_by("draft_id", "number").values_list(*_REVISION)
-    for row in rows_of(revisions.filter(draft__in=among(draft_of))):
+    for row in _of(Revision, "draft", _REVISION, "number", draft_of):
         draft_of[row[0]].revisions.append(HeldRevision._make(row))
-    steps = FixStep.objects.order_by("draft_id", "order").values_list(*_STEP)
-    for row in rows_of(steps.filter(draft__in=among(draft_of))):
+    for row in _of(FixStep, "draft", _STEP, "order", draft_of):
         draft_of[row[0]].steps.append(HeldStep._make(row))
+
+
+def _of(
+    model: type[Model], owner: str, names: tuple[str, ...], order: str, owners: Iterable[int]
+) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(_statement(model, owner, names, order), [list(owners)])
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+@cache
+def _statement(model: type[Model], owner: str, names: tuple[str, ...], order: str) -> str:
+    """The query of `_of`, whose one parameter are the owners: it is made once, not per chunk."""
+    owned = model._default_manager.filter(**{f"{owner}__in": among(())})
+    sql, _ = owned.order_by(f"{owner}_id", order).values_list(*names).query.sql_with_params()
+    return str(sql)
 
 
 def among(keys: Iterable[int]) -> RawSQL:
