@@ -45,11 +45,11 @@ def locate(snippet: str, code: str, reference: str = "") -> Location:
     """
     if not snippet.strip():
         return Location(Located.ABSENT)
-    for located, spans in (
-        (Located.EXACT, _verbatim_matches(snippet, code)),
-        (Located.WHITESPACE, _whitespace_matches(snippet, code)),
+    for located, matches in (
+        (Located.EXACT, _verbatim_matches),
+        (Located.WHITESPACE, _whitespace_matches),
     ):
-        if spans:
+        if spans := matches(snippet, code):
             return Location(located, *spans[0]) if len(spans) == 1 else Location(Located.AMBIGUOUS)
     if _whitespace_matches(snippet, reference):
         return Location(Located.TARGETS_INPUT)

@@ -6,12 +6,13 @@ brings anything new.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 from curation.enums import Difficulty, DraftStatus, Located, Origin, StepKind
-from curation.models import Draft, Example, Revision
+from curation.held import HeldDraft, HeldExample, HeldStep, held, held_draft
+from curation.models import Draft, Example
 
 # Which of several drafts stands for the example, best first; among equals the newest.
 BEST_FIRST = (
@@ -61,12 +62,24 @@ class Record:
 
     def fingerprint(self) -> str:
         """SHA-256 over all fields: equal for records that are equal."""
-        return _hash(asdict(self) | {"files": {}})
+        own = {name: getattr(self, name) for name in _TOLD}
+        return _hash(own | self._repair() | {"files": {}})
 
     def draft_fingerprint(self) -> str:
         """SHA-256 over the draft and its repair."""
-        said = asdict(self)
-        return _hash({key: said[key] for key in ("draft_code", "final_code", "steps")})
+        return _hash(self._repair())
+
+    def _repair(self) -> dict[str, Any]:
+        return {
+            "draft_code": self.draft_code,
+            "final_code": self.final_code,
+            "steps": [{name: getattr(step, name) for name in _STEP_FIELDS} for step in self.steps],
+        }
+
+
+# dataclasses.asdict copies every text's container deeply: it took a third of an import's time.
+_STEP_FIELDS = tuple(StepRecord.__slots__)
+_TOLD = tuple({*Record.__slots__} - {"draft_code", "final_code", "steps", "files", "model"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +92,21 @@ class Output:
 
 
 def _hash(said: dict[str, Any]) -> str:
-    said.pop("model", None)
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+class Ranked(Protocol):
+    """A draft, as a model or as a row."""
+
+    @property
+    def pk(self) -> int: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def original_id(self) -> int | None: ...
+
+
+D = TypeVar("D", bound=Ranked)
 
 
 def best_draft(example: Example) -> Draft | None:
@@ -88,47 +114,53 @@ def best_draft(example: Example) -> Draft | None:
 
     Independent repairs stand for nothing until one is taken into their original.
     """
-    return next(iter(best_first(example)), None)
+    return next(iter(best_first(example.drafts.all())), None)
 
 
-def best_first(example: Example) -> list[Draft]:
-    """The example's own drafts, as `best_draft` would take them one after the other."""
-    order = {status: rank for rank, status in enumerate(BEST_FIRST)}
-    own = [draft for draft in example.drafts.all() if draft.original_id is None]
-    return sorted(own, key=lambda d: (order[DraftStatus(d.status)], -d.pk))
+def best_first(drafts: Iterable[D]) -> list[D]:
+    """An example's own drafts, as `best_draft` would take them one after the other."""
+    own = [draft for draft in drafts if draft.original_id is None]
+    return sorted(own, key=lambda draft: (_RANKS[draft.status], -draft.pk))
+
+
+_RANKS: Mapping[str, int] = {status.value: rank for rank, status in enumerate(BEST_FIRST)}
 
 
 def record_of(example: Example) -> Record:
     """The example and its best draft as a record. No queries after prefetching RECORD_PARTS."""
-    return record_with(example, best_draft(example))
+    whole = held(example)
+    return record_with(whole, next(iter(best_first(whole.drafts)), None))
 
 
-def record_with(example: Example, draft: Draft | None) -> Record:
-    """The example and one of its drafts as a record."""
-    record = Record(
+def record_with(example: HeldExample, draft: HeldDraft | None, final: str | None = None) -> Record:
+    """The example and one of its drafts as a record.
+
+    `final` is the repaired program where someone else says what it is.
+    """
+    parts: dict[str, Any] = _draft_parts(draft, final) if draft else {}
+    return Record(
         example_id=example.example_id,
         pytorch_code=example.pytorch_code,
         title=example.title,
         difficulty="" if example.difficulty == Difficulty.UNKNOWN else example.difficulty,
         source=example.source,
         licence=example.licence,
-        attachments=tuple(item.name for item in example.attachments.all()),
+        attachments=tuple(example.attachments),
+        approval_reason=draft.approval_reason if draft else "",
+        **parts,
     )
-    if draft is None:
-        return record
-    return replace(record, **_draft_parts(draft), approval_reason=draft.approval_reason)
 
 
 def draft_record(draft: Draft) -> Record:
     """A draft alone, as a record of no example."""
-    return Record(example_id="", pytorch_code="", **_draft_parts(draft))
+    return Record(example_id="", pytorch_code="", **_draft_parts(held_draft(draft), None))
 
 
-def _draft_parts(draft: Draft) -> dict[str, Any]:
+def _draft_parts(draft: HeldDraft, final: str | None) -> dict[str, Any]:
     return {
-        "draft_code": _revisions(draft)[0].code,
-        "final_code": final_code(draft),
-        "steps": tuple(_steps(draft)),
+        "draft_code": draft.revisions[0].code,
+        "final_code": final_code(draft) if final is None else final,
+        "steps": tuple(_step_record(step) for step in draft.steps),
     }
 
 
@@ -141,40 +173,34 @@ RECORD_PARTS = (
 )
 
 
-def final_code(draft: Draft) -> str:
+def final_code(draft: HeldDraft) -> str:
     """The newest revision; empty while no person, file or verdict says that it is the end.
 
     An imported draft whose steps did not all replay, and whose file named no fixed output, stands
     half repaired: its newest revision is not the fixed one.
     """
-    revisions = _revisions(draft)
+    newest = draft.revisions[-1].code
     if draft.status in (DraftStatus.APPROVED, DraftStatus.VERIFIED):
-        return revisions[-1].code
-    if any(revision.origin == Origin.FINAL for revision in revisions):
-        return revisions[-1].code
-    steps = draft.steps.all()
-    replayed = bool(steps) and all(step.after_id is not None for step in steps)
-    return revisions[-1].code if replayed else ""
+        return newest
+    if any(revision.origin == Origin.FINAL for revision in draft.revisions):
+        return newest
+    replayed = bool(draft.steps) and all(step.after_id is not None for step in draft.steps)
+    return newest if replayed else ""
 
 
-def _revisions(draft: Draft) -> list[Revision]:
-    return sorted(draft.revisions.all(), key=lambda revision: revision.number)
+def _step_record(step: HeldStep) -> StepRecord:
+    return StepRecord(
+        error_code=step.error_code,
+        error=step.error,
+        fix_info=step.fix_info,
+        fixed_code=step.fixed_code,
+        category=step.category or "",
+        subcategory=step.subcategory or "",
+        kind="" if step.kind == usual_kind(step.located) else step.kind,
+    )
 
 
-def _steps(draft: Draft) -> Iterator[StepRecord]:
-    for step in sorted(draft.steps.all(), key=lambda item: item.order):
-        yield StepRecord(
-            error_code=step.error_code,
-            error=step.error,
-            fix_info=step.fix_info,
-            fixed_code=step.fixed_code,
-            category=step.category.name if step.category else "",
-            subcategory=step.subcategory.name if step.subcategory else "",
-            kind="" if step.kind == usual_kind(Located(step.located)) else step.kind,
-        )
-
-
-def usual_kind(located: Located) -> StepKind:
+def usual_kind(located: str) -> StepKind:
     """The kind of a step whose file does not say it."""
     if located == Located.TARGETS_INPUT:
         return StepKind.REFERENCE

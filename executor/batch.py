@@ -1,27 +1,39 @@
 """Verify every revision of a dataset, and wait for it."""
 
 import time
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from typing import NamedTuple
 
+from django.db import transaction
+from django.db.models import QuerySet, prefetch_related_objects
 from django.utils import timezone
 
 from curation.models import Dataset, Revision
 from curation.services.audit import Actor
+from executor.contracts import device_of, hash_of, runtime_hash, runtime_or_default
 from executor.enums import Priority, RunState
 from executor.models import Run
+from executor.parity.outcome import Reason
 from executor.queries import shown_runs
 from executor.services import request_run
+from executor.tasks import enqueue_all
 
 OVER = (RunState.FINISHED, RunState.CANCELLED)
+# Examples whose runs are asked for in one transaction.
+EXAMPLES_AT_ONCE = 50
 
 
 def revisions_of(dataset: Dataset) -> list[Revision]:
     """Every revision of every draft of a dataset whose program can run at all."""
-    return list(
+    return list(_revisions_of(dataset))
+
+
+def _revisions_of(dataset: Dataset) -> QuerySet[Revision]:
+    return (
         Revision.objects.filter(draft__example__dataset=dataset, draft__example__not_runnable="")
         .select_related("draft__example__dataset")
-        .order_by("draft__example__position", "draft_id", "number")
+        .order_by("draft__example__position", "draft__example_id", "draft_id", "number")
     )
 
 
@@ -35,24 +47,111 @@ def stale_among(revisions: Sequence[Revision]) -> list[Revision]:
     return found
 
 
+def each_revision_of(dataset: Dataset) -> Iterator[Revision]:
+    """As `revisions_of`, without holding more than some of them."""
+    return _revisions_of(dataset).iterator(chunk_size=500)
+
+
 def request_runs(
-    revisions: Sequence[Revision], *, device: str | None = None, by: Actor
+    revisions: Iterable[Revision], *, device: str | None = None, by: Actor
 ) -> dict[int, int]:
     """Ask for a run of each revision; what is verified already stays. Revision id -> run id.
 
-    `device` is where new runs go instead of where their contracts say.
+    Revisions of one example come one after the other. `device` is where new runs go instead of
+    where their contracts say.
     """
-    return {
-        revision.pk: request_run(
-            revision.draft.example,
-            revision.code,
+    found: dict[int, int] = {}
+    groups = groupby(revisions, key=lambda revision: revision.draft.example_id)
+    examples = (list(group) for _, group in groups)
+    while some := list(islice(examples, EXAMPLES_AT_ONCE)):
+        found |= _request_some([revision for each in some for revision in each], device, by)
+    return found
+
+
+class _Key(NamedTuple):
+    """What makes a run what it is, as `queries.run_key` says it."""
+
+    example_id: int
+    code_hash: str
+    contract_hash: str
+    runtime: str
+    runtime_hash: str
+
+
+@transaction.atomic
+def _request_some(revisions: Sequence[Revision], device: str | None, by: Actor) -> dict[int, int]:
+    """New runs in one statement; one by one only what may have something to be told or redone."""
+    keys = _keys(revisions)
+    known = _runs_with(set(keys.values()))
+    new = {
+        keys[revision.pk]: Run(
+            **keys[revision.pk]._asdict(),
+            code=revision.code,
             draft=revision.draft,
-            device=device,
+            device=device or device_of(revision.draft.example),
             priority=Priority.BATCH,
-            by=by,
-        ).pk
-        for revision in revisions
+            requested_by=by,
+        )
+        # Of several drafts with the same code the first asks.
+        for revision in reversed(revisions)
+        if keys[revision.pk] not in known
     }
+    # Where someone else asked meanwhile, theirs counts.
+    Run.objects.bulk_create(reversed(new.values()), ignore_conflicts=True)
+    there = known | _runs_with(set(new))
+    enqueue_all([there[key] for key in reversed(new)])
+    heads = _heads(revisions)
+    for revision in revisions:
+        run = there[keys[revision.pk]]
+        if keys[revision.pk] in known and _needs_a_look(run, revision.pk in heads):
+            request_run(
+                revision.draft.example,
+                revision.code,
+                draft=revision.draft,
+                device=device,
+                priority=Priority.BATCH,
+                by=by,
+            )
+    return {revision.pk: there[keys[revision.pk]].pk for revision in revisions}
+
+
+def _needs_a_look(run: Run, is_head: bool) -> bool:
+    """Whether `request_run` would do more than find the run."""
+    if run.state != RunState.FINISHED:
+        return run.state == RunState.CANCELLED
+    # A verdict concerns a draft whose newest revision it is of.
+    return is_head or run.verdict.reason == Reason.INFRASTRUCTURE
+
+
+def _keys(revisions: Sequence[Revision]) -> dict[int, _Key]:
+    """The key of each revision's run, by the revision's id."""
+    runtime = runtime_or_default(None)
+    packages = runtime_hash(runtime)
+    examples = {revision.draft.example_id: revision.draft.example for revision in revisions}
+    prefetch_related_objects(list(examples.values()), "attachments")
+    contracts = {pk: hash_of(example) for pk, example in examples.items()}
+    return {
+        revision.pk: _Key(pk, revision.sha256, contracts[pk], runtime, packages)
+        for revision in revisions
+        for pk in (revision.draft.example_id,)
+    }
+
+
+def _runs_with(keys: Collection[_Key]) -> dict[_Key, Run]:
+    """The runs that there are, without their code."""
+    runs = Run.objects.filter(
+        example__in={key.example_id for key in keys}, code_hash__in={key.code_hash for key in keys}
+    )
+    shown = runs.select_related("verdict").defer("code", "verdict__report")
+    found = {_Key(*(getattr(run, name) for name in _Key._fields)): run for run in shown}
+    return {key: run for key, run in found.items() if key in keys}
+
+
+def _heads(revisions: Sequence[Revision]) -> set[int]:
+    """The ids of those that are the newest of their draft."""
+    newest = Revision.objects.filter(draft__in={revision.draft_id for revision in revisions})
+    last = newest.order_by("draft_id", "-number").distinct("draft_id")
+    return set(last.values_list("pk", flat=True))
 
 
 def stop(run_ids: Sequence[int]) -> int:

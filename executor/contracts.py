@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import Any
 
 from django.conf import settings
 from django.db.models import BinaryField, F, Func, QuerySet
@@ -29,7 +30,18 @@ def contract_of(example: Example) -> Contract | None:
 
 
 def hash_of(example: Example) -> str:
-    return contract_hash(example.pytorch_code, contract_of(example), files_of(example))
+    return hash_over(example.pytorch_code, example.contract, files_of(example))
+
+
+def hash_over(reference: str, contract: Any, files: Mapping[str, bytes]) -> str:
+    """The same over what an example holds.
+
+    Raises:
+        ContractError: the stored contract is not one.
+    """
+    return contract_hash(
+        reference, None if contract is None else Contract.from_json(contract), files
+    )
 
 
 _REFERENCE_HASH = Func(

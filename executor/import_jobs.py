@@ -21,7 +21,7 @@ from curation.importers.source import FileTree, Source, TreeSource, printable, u
 from curation.models import Dataset
 from curation.services.audit import Actor
 from curation.services.imports import import_files
-from executor.batch import request_runs, revisions_of
+from executor.batch import each_revision_of, request_runs
 from executor.enums import Device
 from executor.models import ImportJob
 from executor.tasks import run_import
@@ -136,7 +136,7 @@ def run(job_id: int) -> None:
             options=Options(**job.options),
         )
         if not job.dry_run and (report.new or report.changed or report.drafts):
-            request_runs(revisions_of(job.dataset), by=job.created_by)
+            request_runs(each_revision_of(job.dataset), by=job.created_by)
     except (DatabaseError, OSError) as error:
         logger.exception("import %s broke off", job_id)
         problem = f"It broke off: {_first_line(error)}. What was imported until then is kept."

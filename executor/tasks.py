@@ -2,8 +2,10 @@
 
 import logging
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from amqp.exceptions import ChannelError
@@ -31,6 +33,16 @@ def enqueue(run: Run) -> None:
     reaper sends it again.
     """
     transaction.on_commit(partial(_send_new, run))
+
+
+def enqueue_all(runs: Sequence[Run]) -> None:
+    """The same for many; once the broker cannot be reached, the rest waits for the reaper, too."""
+    transaction.on_commit(partial(_send_all_new, runs))
+
+
+def _send_all_new(runs: Sequence[Run]) -> None:
+    sent = [run.pk for run in takewhile(_send, runs)]
+    Run.objects.filter(pk__in=sent, state=RunState.QUEUED).update(sent_at=timezone.now())
 
 
 def _send_new(run: Run) -> None:

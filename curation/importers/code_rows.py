@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from curation.importers.base import Content, Options
-from curation.importers.near import NearDuplicates
 from curation.importers.report import Note
 from curation.importers.rows import Row, first_row, is_parquet, rows
 from curation.importers.values import LONGEST, Refused, as_text, plain
+from curation.near import NearDuplicates
 from curation.records import Record
 
 CONTENT = ("content", "code", "text")

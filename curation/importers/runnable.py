@@ -36,7 +36,7 @@ def why_not_runnable(code: str) -> str:
     for line, comment in _comments(code) if _may_be_elided(code) else ():
         if _ELIDED.search(comment[:300]):
             return f"Code was left out at line {line}: {comment[:200]}"
-    bare = _bare_ellipsis(parsed)
+    bare = _bare_ellipsis(parsed) if "..." in code else None
     return f"Code was left out at line {bare}: a bare “...”." if bare else ""
 
 

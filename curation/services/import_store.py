@@ -1,7 +1,9 @@
 """Storing what files hold: many new records in one transaction, and what changed in old ones."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from django.db import transaction
@@ -22,11 +24,29 @@ from curation.models import (
 )
 from curation.models.base import sha256
 from curation.records import RECORD_PARTS, Record, draft_record, usual_kind
-from curation.services.audit import Actor, event_of, record
+from curation.services.audit import Actor, record
+from curation.services.copying import copy_in, new_ids
 from curation.services.drafts import add_revision
 from curation.signals import head_changed
 
 ADDED, IMPORTED, CHANGED = "example.added", "example.imported", "example.changed"
+EXAMPLE_COLUMNS = (
+    *("id", "dataset_id", "position", "example_id", "pytorch_code", "title", "difficulty"),
+    *("source", "licence", "not_runnable"),
+)
+DRAFT_COLUMNS = (
+    *("id", "example_id", "role", "model", "raw_answer", "approval_reason", "status"),
+    "created_by_id",
+)
+REVISION_COLUMNS = ("id", "draft_id", "number", "code", "sha256", "origin", "created_by_id")
+STEP_COLUMNS = (
+    *("draft_id", "order", "error_code", "error", "fix_info", "fixed_code"),
+    *("category_id", "subcategory_id", "kind", "located", "before_id", "after_id"),
+    *("span_start", "span_end", "author_id"),
+)
+EVENT_COLUMNS = (
+    *("actor_id", "action", "dataset_id", "target_type", "target_id", "target", "data"),
+)
 
 
 @dataclass(slots=True)
@@ -71,11 +91,14 @@ class Prepared:
     record: Record
     plan: Plan | None
     not_runnable: str
+    fingerprint: str
 
     @classmethod
-    def of(cls, found: Record) -> "Prepared":
+    def of(cls, found: Record, fingerprint: str = "") -> "Prepared":
+        """`fingerprint` is the record's, where it is known already."""
         planned = plan(found) if found.has_draft else None
-        return cls(found, planned, why_not_runnable(found.pytorch_code))
+        why = why_not_runnable(found.pytorch_code)
+        return cls(found, planned, why, fingerprint or found.fingerprint())
 
     @property
     def size(self) -> int:
@@ -85,7 +108,7 @@ class Prepared:
 
     def said(self, file: str) -> dict[str, Any]:
         """What the audit trail keeps of where it came from."""
-        data: dict[str, Any] = {"file": file, "fingerprint": self.record.fingerprint()}
+        data: dict[str, Any] = {"file": file, "fingerprint": self.fingerprint}
         if self.plan is not None:
             data["draft"] = self.record.draft_fingerprint()
             data["lines"] = {"changed": self.plan.changed, "explained": self.plan.explained}
@@ -114,101 +137,97 @@ class Store:
             self.dataset.examples.filter(example_id__in=ids).values_list("example_id", flat=True)
         )
         new = [item for item in batch if item.record.example_id not in taken]
-        first = self.dataset.examples.count()
-        examples = Example.objects.bulk_create(
-            self._example(item, first + number) for number, item in enumerate(new)
+        first, pks = self.dataset.examples.count(), new_ids(Example, len(new))
+        copy_in(
+            Example,
+            EXAMPLE_COLUMNS,
+            (
+                (pk, self.dataset.pk, position, *self._example(item))
+                for position, (pk, item) in enumerate(zip(pks, new, strict=True), start=first)
+            ),
         )
-        drafted = [pair for pair in zip(new, examples, strict=True) if pair[0].plan is not None]
-        self._add_drafts(drafted)
-        AuditEvent.objects.bulk_create(
-            happened
-            for item, example in zip(new, examples, strict=True)
-            for happened in (
-                event_of(ADDED, example, dataset=self.dataset, by=self.by),
-                event_of(IMPORTED, example, dataset=self.dataset, by=self.by, **item.said(file)),
-            )
-        )
-        return {example.example_id: example.pk for example in examples}
+        pairs = list(zip(new, pks, strict=True))
+        # What is asked of no example yet was never run: no stored verdict is looked for.
+        self._add_drafts([pair for pair in pairs if pair[0].plan is not None])
+        self._tell(pairs, file)
+        return {item.record.example_id: pk for item, pk in pairs}
 
-    def _example(self, item: Prepared, position: int) -> Example:
+    def _example(self, item: Prepared) -> tuple[str, ...]:
         found = item.record
-        return Example(
-            dataset=self.dataset,
-            example_id=found.example_id,
-            pytorch_code=found.pytorch_code,
-            title=found.title,
-            difficulty=Difficulty(found.difficulty or Difficulty.UNKNOWN),
-            source=found.source or self.dataset.source,
-            licence=found.licence or self.dataset.licence,
-            not_runnable=item.not_runnable,
-            position=position,
+        return (
+            found.example_id,
+            found.pytorch_code,
+            found.title,
+            Difficulty(found.difficulty or Difficulty.UNKNOWN).value,
+            found.source or self.dataset.source,
+            found.licence or self.dataset.licence,
+            item.not_runnable,
         )
 
-    def _add_drafts(self, pairs: Sequence[tuple[Prepared, Example]]) -> list[Draft]:
-        drafts = Draft.objects.bulk_create(
-            Draft(
-                example=example,
-                role=Role.CHEAP,
-                model=item.record.model,
-                raw_answer=item.record.draft_code,
-                approval_reason=item.record.approval_reason,
-                status=_first_status(item),
-                created_by=self.by,
-            )
-            for item, example in pairs
+    def _tell(self, pairs: Sequence[tuple[Prepared, int]], file: str) -> None:
+        """Two events of each new example: that it is there, and what it came from."""
+        by = self.by.pk if self.by else None
+        copy_in(
+            AuditEvent,
+            EVENT_COLUMNS,
+            (
+                (by, action, self.dataset.pk, "example", str(pk), name[:300], json.dumps(data))
+                for item, pk in pairs
+                for name in (f"{self.dataset}/{item.record.example_id}",)
+                for action, data in ((ADDED, {}), (IMPORTED, item.said(file)))
+            ),
         )
-        items = [(item, draft) for (item, _), draft in zip(pairs, drafts, strict=True)]
-        stored = Revision.objects.bulk_create(
-            revision for item, draft in items for revision in self._revisions(item, draft)
-        )
-        of_draft: dict[int, list[Revision]] = {draft.pk: [] for draft in drafts}
-        for revision in stored:
-            of_draft[revision.draft_id].append(revision)
-        FixStep.objects.bulk_create(
-            self._step(draft, order, placed, of_draft[draft.pk])
-            for item, draft in items
-            for order, placed in enumerate(item.plan.steps if item.plan else (), start=1)
-        )
-        # The same code may have been judged before, in another draft of the example.
-        head_changed.send(Draft, drafts=[draft.pk for draft in drafts])
-        return drafts
 
-    def _revisions(self, item: Prepared, draft: Draft) -> list[Revision]:
-        assert item.plan is not None
-        last = len(item.plan.codes) - 1
-        return [
-            Revision(
-                draft=draft,
-                number=number,
-                code=code,
-                sha256=sha256(code),
-                origin=_origin(number, item.plan.final and number == last),
-                created_by=self.by,
-            )
-            for number, code in enumerate(item.plan.codes)
-        ]
+    def _add_drafts(self, pairs: Sequence[tuple[Prepared, int]]) -> list[int]:
+        """Drafts of the examples with these ids, with their revisions and steps."""
+        by = self.by.pk if self.by else None
+        ids = new_ids(Draft, len(pairs))
+        copy_in(
+            Draft,
+            DRAFT_COLUMNS,
+            (
+                (
+                    *(pk, example, Role.CHEAP.value, item.record.model, item.record.draft_code),
+                    *(item.record.approval_reason, _first_status(item).value, by),
+                )
+                for pk, (item, example) in zip(ids, pairs, strict=True)
+            ),
+        )
+        items = [(item, pk) for (item, _), pk in zip(pairs, ids, strict=True)]
+        revisions = iter(new_ids(Revision, sum(len(_plan(item).codes) for item, _ in items)))
+        of_draft = {pk: list(islice(revisions, len(_plan(item).codes))) for item, pk in items}
+        copy_in(
+            Revision,
+            REVISION_COLUMNS,
+            (
+                (pk, draft, number, code, sha256(code), origin.value, by)
+                for item, draft in items
+                for number, pk, code, origin in _revisions(_plan(item), of_draft[draft])
+            ),
+        )
+        copy_in(
+            FixStep,
+            STEP_COLUMNS,
+            (
+                (draft, order, *self._step(placed, of_draft[draft]), by)
+                for item, draft in items
+                for order, placed in enumerate(_plan(item).steps, start=1)
+            ),
+        )
+        return ids
 
-    def _step(
-        self, draft: Draft, order: int, placed: PlannedStep, revisions: list[Revision]
-    ) -> FixStep:
+    def _step(self, placed: PlannedStep, revisions: Sequence[int]) -> tuple[Any, ...]:
         text = placed.step
         category, subcategory = self.taxonomy.find(placed)
-        return FixStep(
-            draft=draft,
-            order=order,
-            error_code=text.error_code,
-            error=text.error,
-            fix_info=text.fix_info,
-            fixed_code=text.fixed_code,
-            category=category,
-            subcategory=subcategory,
-            kind=StepKind(text.kind) if text.kind else usual_kind(placed.located),
-            located=placed.located,
-            before=None if placed.before is None else revisions[placed.before],
-            after=None if placed.after is None else revisions[placed.after],
-            span_start=placed.start,
-            span_end=placed.end,
-            author=self.by,
+        kind = StepKind(text.kind) if text.kind else usual_kind(placed.located)
+        return (
+            *(text.error_code, text.error, text.fix_info, text.fixed_code),
+            category.pk if category else None,
+            subcategory.pk if subcategory else None,
+            *(kind.value, placed.located.value),
+            None if placed.before is None else revisions[placed.before],
+            None if placed.after is None else revisions[placed.after],
+            *(placed.start, placed.end),
         )
 
     @transaction.atomic
@@ -246,7 +265,10 @@ class Store:
         draft = _goes_on(example, item.record)
         if draft is None:
             beside = len(example.drafts.all())
-            (draft,) = self._add_drafts([(item, example)])
+            (pk,) = self._add_drafts([(item, example.pk)])
+            # The same code may have been judged before, in another draft of the example.
+            head_changed.send(Draft, drafts=[pk])
+            draft = Draft.objects.get(pk=pk)
             record("draft.added", draft, dataset=self.dataset, by=self.by, role=draft.role)
             return "a new draft beside the one there" if beside else "a draft"
         revision = add_revision(draft, item.record.final_code, origin=Origin.FINAL, by=self.by)
@@ -314,6 +336,17 @@ def last_imports(examples: Sequence[int]) -> dict[int, dict[str, Any]]:
 def _first_status(item: Prepared) -> DraftStatus:
     repaired = item.plan is not None and (item.plan.steps or item.plan.final)
     return DraftStatus.REPAIRING if repaired else DraftStatus.DRAFT
+
+
+def _plan(item: Prepared) -> Plan:
+    assert item.plan is not None, "only records with a draft come here"
+    return item.plan
+
+
+def _revisions(found: Plan, ids: Sequence[int]) -> Iterator[tuple[int, int, str, Origin]]:
+    last = len(found.codes) - 1
+    for number, (pk, code) in enumerate(zip(ids, found.codes, strict=True)):
+        yield number, pk, code, _origin(number, found.final and number == last)
 
 
 def _origin(number: int, is_final: bool) -> Origin:

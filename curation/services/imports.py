@@ -35,7 +35,7 @@ Progress = Callable[[str, int, int], None]
 # Files in a folder or zip that have other names need not be meant.
 EXTENSIONS = (".json", ".jsonl", ".ndjson", ".ipynb", ".py", ".parquet")
 # Records that are stored in one transaction: so many, or so many characters.
-BATCH = 200
+BATCH = 500
 BATCH_CHARACTERS = 4_000_000
 
 
@@ -152,11 +152,12 @@ class _Import:
 
     def _first_of(self, source: Source, found: Record) -> Prepared | Note | None:
         """The record with its plan; a refusal, or None, for an Example_id that came before."""
-        said = bytes.fromhex(found.fingerprint())[:16]
+        fingerprint = found.fingerprint()
+        said = bytes.fromhex(fingerprint)[:16]
         before = self.seen.get(found.example_id)
         if before is None:
             self.seen[found.example_id] = (source.name, said)
-            return _prepared(source, found)
+            return _prepared(source, found, fingerprint)
         file, content = before
         if file != source.name and content == said:
             self.report.same += 1
@@ -223,7 +224,7 @@ class _Import:
     def _compare(self, source: Source, item: Prepared, pk: int, fingerprint: str) -> None:
         """A record whose Example_id is taken: the same as before, changed, or refused."""
         found = item.record
-        if fingerprint == found.fingerprint():
+        if fingerprint == item.fingerprint:
             self.report.same += 1
         else:
             example = Example.objects.prefetch_related(*RECORD_PARTS).get(pk=pk)
@@ -374,9 +375,9 @@ class _Import:
         self.report.say(note)
 
 
-def _prepared(source: Source, found: Record) -> Prepared | Note:
+def _prepared(source: Source, found: Record, fingerprint: str) -> Prepared | Note:
     try:
-        return Prepared.of(found)
+        return Prepared.of(found, fingerprint)
     except (RecursionError, MemoryError):
         message = "It is nested too deeply to be looked at."
         return _note(source, found.example_id, message, refused=True)

@@ -3,13 +3,12 @@
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
-from django.db import models
 
 from curation.models import Dataset
 from scoring.exporters.options import USUAL, ExportRefused, Only, Options
@@ -124,18 +123,6 @@ def about(exporter: Exporter, dataset: Dataset, options: Options, **more: Any) -
         "leave_one_out": options.leave_one_out,
         **more,
     }
-
-
-def let_go(rows: Iterable[models.Model]) -> None:
-    """Untie rows from what was prefetched for them, once they were read.
-
-    They hold each other in circles, which Python frees only now and then: an export of large
-    programs would grow by hundreds of megabytes until it does.
-    """
-    for row in rows:
-        for children in row.__dict__.pop("_prefetched_objects_cache", {}).values():
-            let_go(children)
-        row._state.fields_cache.clear()
 
 
 class CannotWrite(Exception):

@@ -49,18 +49,17 @@ def row_of(item: Item) -> dict[str, Any]:
 
 def step_rows(item: Item) -> list[dict[str, Any]]:
     """The columns of STEP_COLUMNS, in the order of the steps."""
-    steps = sorted(item.draft.steps.all(), key=lambda step: step.order)
     return [
         {
             "error_code": step.error_code,
             "error": step.error,
             "fix_info": step.fix_info,
             "fixed_code": step.fixed_code,
-            "category": step.category.name if step.category else "",
-            "subcategory": step.subcategory.name if step.subcategory else "",
+            "category": step.category or "",
+            "subcategory": step.subcategory or "",
             "kind": step.kind,
         }
-        for step in steps
+        for step in item.draft.steps
     ]
 
 

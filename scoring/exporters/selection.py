@@ -1,23 +1,21 @@
 """What of a dataset leaves the house, example by example, and why the rest does not."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
-
-from django.db.models import Prefetch, QuerySet
 
 from curation import ledger
 from curation.enums import DraftStatus
-from curation.models import Attachment, Dataset, Draft, Example, Revision
-from curation.records import RECORD_PARTS, Record, best_first, record_with
-from executor.contracts import hash_of, runtime_hash, runtime_or_default
+from curation.held import HeldDraft, HeldExample, HeldRevision, read
+from curation.models import Attachment, Dataset
+from curation.records import Record, best_first, record_with
+from executor.contracts import hash_over, runtime_hash, runtime_or_default
 from executor.enums import RunState
 from executor.models import Run
 from executor.parity.contract import ContractError
 from executor.parity.outcome import Outcome
-from scoring.exporters.base import Tally, let_go
+from scoring.exporters.base import Tally
 from scoring.exporters.options import Only
 from scoring.exporters.splits import split_of
 
@@ -40,11 +38,14 @@ class Item:
     `outcomes` are by the hash of the code, under the present contract and packages.
     """
 
-    example: Example
-    draft: Draft
-    revisions: tuple[Revision, ...]
+    example: HeldExample
+    draft: HeldDraft
     record: Record
     outcomes: Mapping[str, str]
+
+    @property
+    def revisions(self) -> Sequence[HeldRevision]:
+        return self.draft.revisions
 
     @property
     def fixed(self) -> str:
@@ -59,7 +60,7 @@ class Part:
     name: str = ""
     examples: Collection[str] | None = None
 
-    def has(self, example: Example) -> bool:
+    def has(self, example: HeldExample) -> bool:
         return self.examples is None or example.example_id in self.examples
 
     def file(self, stem: str, ending: str) -> str:
@@ -113,25 +114,17 @@ class Selection:
 
     def judgements(self, part: Part = Part()) -> Iterator[tuple[Item | None, str]]:
         """Every example of a part: what is exported of it, or why nothing is."""
-        examples = self._examples().iterator(chunk_size=CHUNK)
         needs_verdicts = self.judged or self.only != Only.ALL
-        while chunk := list(islice(examples, CHUNK)):
+        for chunk in read(self.dataset.examples.all(), CHUNK):
             mine = [example for example in chunk if part.has(example)]
             verdicts = _Verdicts.of(mine) if needs_verdicts else _Verdicts()
             for example in mine:
                 yield self._judge(example, verdicts)
-            let_go(chunk)
+            del chunk, mine  # the next ones are read while names still hold these
 
-    def _examples(self) -> QuerySet[Example]:
-        others = [name for name in RECORD_PARTS if name != "attachments"]
-        attachments: QuerySet[Attachment] = Attachment.objects.all()
-        if not self.judged and self.only == Only.ALL:
-            attachments = attachments.defer("content")
-        return self.dataset.examples.prefetch_related(Prefetch("attachments", attachments), *others)
-
-    def _judge(self, example: Example, verdicts: "_Verdicts") -> tuple[Item | None, str]:
+    def _judge(self, example: HeldExample, verdicts: "_Verdicts") -> tuple[Item | None, str]:
         reasons = []
-        for draft in best_first(example):
+        for draft in best_first(example.drafts):
             item = _item(example, draft, verdicts, whole=self.only != Only.ALL)
             reason = self._why_not(item, verdicts) or self.unfit(item)
             if not reason:
@@ -157,7 +150,7 @@ class Selection:
         self.tally.steps += len(item.record.steps)
         if part.name:
             self.tally.splits[part.name] += 1
-        if len(best_first(item.example)) > 1:
+        if len(best_first(item.example.drafts)) > 1:
             self.tally.notes["with several drafts: the one nearest to approved, then newest"] += 1
 
 
@@ -169,19 +162,17 @@ def _why_no_pass(item: Item, verdicts: "_Verdicts") -> str:
     return "" if outcome == Outcome.PASS else NOT_PASSING
 
 
-def _item(example: Example, draft: Draft, verdicts: "_Verdicts", *, whole: bool) -> Item:
-    revisions = tuple(sorted(draft.revisions.all(), key=lambda revision: revision.number))
-    record = record_with(example, draft)
-    if whole:  # what leaves replays and passes: its newest revision is the end
-        record = replace(record, final_code=revisions[-1].code)
-    return Item(example, draft, revisions, record, verdicts.fresh[example.pk])
+def _item(example: HeldExample, draft: HeldDraft, verdicts: "_Verdicts", *, whole: bool) -> Item:
+    # What leaves replays and passes: its newest revision is the end.
+    record = record_with(example, draft, draft.revisions[-1].code if whole else None)
+    return Item(example, draft, record, verdicts.fresh[example.pk])
 
 
 def replays(item: Item) -> bool:
     """Whether the steps lead from the draft to the newest revision, one after the other."""
     codes = {revision.pk: revision.code for revision in item.revisions}
     at = item.revisions[0].pk
-    for step in sorted(item.draft.steps.all(), key=lambda each: each.order):
+    for step in item.draft.steps:
         if step.after_id is None or step.before_id != at or step.span_start is None:
             return False
         assert step.span_end is not None, "the database keeps both ends or none"
@@ -203,12 +194,13 @@ class _Verdicts:
     stale: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     @classmethod
-    def of(cls, examples: list[Example]) -> "_Verdicts":
+    def of(cls, examples: list[HeldExample]) -> "_Verdicts":
         found, usual = cls(), runtime_or_default(None)
-        contracts = {example.pk: _contract(example) for example in examples}
+        files = _files(examples)
+        contracts = {each.pk: _contract(each, files[each.pk]) for each in examples}
         packages: dict[str, str] = {}
         runs = Run.objects.filter(
-            example__in=examples, state=RunState.FINISHED, verdict__isnull=False
+            example__in=contracts, state=RunState.FINISHED, verdict__isnull=False
         ).order_by("id")
         columns = ("example_id", "code_hash", "contract_hash", "runtime", "runtime_hash")
         preferred: set[tuple[int, str]] = set()
@@ -226,9 +218,20 @@ class _Verdicts:
         return found
 
 
-def _contract(example: Example) -> str:
+def _files(examples: list[HeldExample]) -> dict[int, dict[str, bytes]]:
+    """The data files of each example, by name."""
+    found: dict[int, dict[str, bytes]] = defaultdict(dict)
+    having = [example.pk for example in examples if example.attachments]
+    if having:
+        files = Attachment.objects.filter(example__in=having)
+        for pk, name, content in files.values_list("example_id", "name", "content"):
+            found[pk][name] = bytes(content)
+    return found
+
+
+def _contract(example: HeldExample, files: Mapping[str, bytes]) -> str:
     try:
-        return hash_of(example)
+        return hash_over(example.pytorch_code, example.contract, files)
     except ContractError:  # a stored contract that is none: no verdict is of it
         return ""
 

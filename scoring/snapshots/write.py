@@ -6,31 +6,36 @@ deleted records, runs under way, experiments. Blind repairs stay until all are i
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from json.encoder import encode_basestring as quoted
 from typing import Any
-
-from django.db.models import Prefetch, Q, QuerySet
 
 from curation.importers.snapshots import FORMAT
 from curation.importers.source import folder_of
-from curation.models import (
-    Attachment,
-    AuditEvent,
-    Category,
-    Comment,
-    Dataset,
-    Draft,
-    Example,
-    FixStep,
-    Revision,
-)
-from executor.enums import RunState
-from executor.models import Run
+from curation.models import Attachment, Category, Dataset
 from scoring.exporters import zips
-from scoring.exporters.base import Tally, let_go
+from scoring.exporters.base import Tally
+from scoring.snapshots.chunks import (
+    COMMENT,
+    DRAFT,
+    EVENT,
+    EXAMPLE,
+    REVISION,
+    RUN,
+    STEP,
+    VERDICT,
+    Chunk,
+    CommentRow,
+    DraftRow,
+    EventRow,
+    ExampleRow,
+    Names,
+    RunRow,
+    StepRow,
+    chunks,
+    unfinished,
+)
 from scoring.snapshots.fields import (
     COMMENT_PEOPLE,
     DATASET,
@@ -40,15 +45,7 @@ from scoring.snapshots.fields import (
     FORMAT_VERSION,
     MANIFEST,
     OF_CATEGORY,
-    OF_COMMENT,
     OF_DATASET,
-    OF_DRAFT,
-    OF_EVENT,
-    OF_EXAMPLE,
-    OF_REVISION,
-    OF_RUN,
-    OF_STEP,
-    OF_VERDICT,
     TAXONOMY,
     TOLD,
     values_of,
@@ -125,55 +122,42 @@ class _Writer:
         ]
 
     def _examples(self) -> Iterator[bytes]:
-        examples = _with_all(self.dataset).iterator(chunk_size=CHUNK)
-        while chunk := list(islice(examples, CHUNK)):
-            history = _history(chunk)
-            for example in chunk:
-                yield as_text(self._example(example, history[example.pk]))
-            let_go(chunk)
+        names = Names()
+        for chunk in chunks(self.dataset, CHUNK):
+            for example in chunk.examples:
+                yield f"{self._example(example, chunk, names)}\n".encode()
+            del chunk, example  # the next ones are read while names still hold these
 
-    def _example(self, example: Example, events: list[AuditEvent]) -> dict[str, Any]:
-        drafts = [draft for draft in example.drafts.all() if not draft.blind]
+    def _example(self, example: ExampleRow, chunk: Chunk, names: Names) -> str:
+        drafts = [draft for draft in example.drafts if not draft.blind]
         numbers = {draft.pk: number for number, draft in enumerate(drafts, start=1)}
-        hidden = {draft.pk for draft in example.drafts.all()} - numbers.keys()
-        codes = {revision.sha256 for draft in drafts for revision in draft.revisions.all()}
-        runs = [run for run in example.runs.all() if run.draft_id not in hidden]
-        finished = [run for run in runs if run.state == RunState.FINISHED]
+        hidden = {draft.pk for draft in example.drafts} - numbers.keys()
+        codes = {each.sha256 for draft in drafts for each in chunk.revisions[draft.pk]}
+        runs = [run for run in example.runs if run.draft not in hidden]
+        finished = [run for run in runs if not unfinished(run)]
         self.tally.examples += 1
+        # Imported, half-replayed drafts count their steps, too: a snapshot holds everything.
+        own = [draft for draft in drafts if draft.original is None]
+        self.tally.steps += sum(len(chunk.steps[draft.pk]) for draft in own)
         self._leave_out(BLIND, len(hidden))
         self._leave_out(UNFINISHED, len(runs) - len(finished))
-        keys = _Keys(example, drafts, numbers)
-        return {
-            **values_of(example, OF_EXAMPLE),
+        keys = _Keys(example, chunk, numbers)
+        lists = {
             "files": [
-                {"name": item.name, "sha256": item.sha256} for item in example.attachments.all()
+                f'{{"name": {quoted(file.name)}, "sha256": "{file.sha256}"}}'
+                for file in example.files
             ],
-            "drafts": [self._draft(draft, numbers) for draft in drafts],
-            "runs": [_run(run, numbers, codes) for run in finished],
-            "history": [_event(event, keys) for event in events if event.draft_pk not in hidden],
+            "drafts": [_draft(draft, chunk, numbers, names) for draft in drafts],
+            "runs": [_run(run, numbers, codes, chunk, names) for run in finished],
+            "history": [
+                _event(event, keys, names) for event in example.events if event.draft not in hidden
+            ],
         }
+        return f"{{{EXAMPLE.members(example.values)}, {_lists(lists)}}}"
 
     def _leave_out(self, what: str, count: int) -> None:
         if count:
             self.tally.left_out[what] += count
-
-    def _draft(self, draft: Draft, numbers: dict[int, int]) -> dict[str, Any]:
-        revisions = sorted(draft.revisions.all(), key=lambda revision: revision.number)
-        number_of = {revision.pk: revision.number for revision in revisions}
-        steps = sorted(draft.steps.all(), key=lambda step: step.order)
-        order_of = {step.pk: step.order for step in steps}
-        # Imported, half-replayed drafts count their steps, too: a snapshot holds everything.
-        self.tally.steps += len(steps) if draft.original_id is None else 0
-        return {
-            **values_of(draft, OF_DRAFT),
-            **_people(draft, DRAFT_PEOPLE),
-            "original": numbers.get(draft.original_id or 0),
-            "revisions": [
-                values_of(each, OF_REVISION) | _people(each, ("created_by",)) for each in revisions
-            ],
-            "steps": [_step(step, number_of) for step in steps],
-            "comments": [_comment(comment, order_of) for comment in draft.comments.all()],
-        }
 
     def _attachments(self) -> Iterator[tuple[str, bytes]]:
         found = Attachment.objects.filter(example__dataset=self.dataset).select_related("example")
@@ -191,53 +175,76 @@ def as_text(value: Any, indent: int | None = None) -> bytes:
     return (json.dumps(value, ensure_ascii=False, indent=indent) + "\n").encode()
 
 
-def _with_all(dataset: Dataset) -> QuerySet[Example]:
-    """Examples with everything that a snapshot holds of them, in a fixed order."""
-    people = [f"{name}" for name in DRAFT_PEOPLE]
-    drafts = (
-        Draft.objects.select_related(*people)
-        .order_by("id")
-        .prefetch_related(
-            Prefetch("revisions", Revision.objects.select_related("created_by")),
-            Prefetch("steps", FixStep.objects.select_related("category", "subcategory", "author")),
-            Prefetch("comments", Comment.objects.select_related(*COMMENT_PEOPLE).order_by("id")),
-        )
-    )
-    runs = Run.objects.select_related("verdict", "requested_by").order_by("id")
-    files = Attachment.objects.defer("content").order_by("name")
-    return dataset.examples.order_by("position", "id").prefetch_related(
-        Prefetch("drafts", drafts), Prefetch("runs", runs), Prefetch("attachments", files)
+def _lists(found: Mapping[str, Iterable[str]]) -> str:
+    return ", ".join(f'"{name}": [{", ".join(items)}]' for name, items in found.items())
+
+
+def quoted_or_null(text: str | None) -> str:
+    return "null" if text is None else quoted(text)
+
+
+def _number(found: int | None) -> str:
+    return "null" if found is None else str(found)
+
+
+def _draft(draft: DraftRow, chunk: Chunk, numbers: Mapping[int, int], names: Names) -> str:
+    revisions, steps = chunk.revisions[draft.pk], chunk.steps[draft.pk]
+    number_of = {revision.pk: revision.number for revision in revisions}
+    order_of = {step.pk: step.order for step in steps}
+    lists = {
+        "revisions": [
+            f'{{{REVISION.members(each.values)}, "created_by": {names[each.created_by]}}}'
+            for each in revisions
+        ],
+        "steps": [_step(step, number_of, names) for step in steps],
+        "comments": [_comment(each, order_of, names) for each in chunk.comments[draft.pk]],
+    }
+    people = _people(DRAFT_PEOPLE, draft.people, names)
+    original = _number(numbers.get(draft.original or 0))
+    return f'{{{DRAFT.members(draft.values)}, {people}, "original": {original}, {_lists(lists)}}}'
+
+
+def _step(step: StepRow, number_of: Mapping[int, int], names: Names) -> str:
+    return (
+        f'{{{STEP.members(step.values)}, "category": {quoted_or_null(step.category)}, '
+        f'"subcategory": {quoted_or_null(step.subcategory)}, '
+        f'"before": {_number(number_of.get(step.before or 0))}, '
+        f'"after": {_number(number_of.get(step.after or 0))}, "author": {names[step.author]}}}'
     )
 
 
-def _history(examples: list[Example]) -> dict[int, list[AuditEvent]]:
-    """What was done to each example, its files and its drafts, the oldest first."""
-    drafts = {draft.pk: example.pk for example in examples for draft in example.drafts.all()}
-    own = {str(example.pk): example.pk for example in examples}
-    files = {str(f.pk): example.pk for example in examples for f in example.attachments.all()}
-    found: dict[int, list[AuditEvent]] = defaultdict(list)
-    events = AuditEvent.objects.filter(
-        Q(draft_pk__in=drafts)
-        | Q(target_type="example", target_id__in=own)
-        | Q(target_type="attachment", target_id__in=files)
+def _comment(comment: CommentRow, order_of: Mapping[int, int], names: Names) -> str:
+    people = _people(COMMENT_PEOPLE, comment.people, names)
+    step = _number(order_of.get(comment.step or 0))
+    return f'{{{COMMENT.members(comment.values)}, {people}, "step": {step}}}'
+
+
+def _run(
+    run: RunRow, numbers: Mapping[int, int], codes: Container[str], chunk: Chunk, names: Names
+) -> str:
+    # What a revision holds stands there already.
+    code = "null" if run.code_hash in codes else quoted(chunk.code_of(run))
+    return (
+        f'{{{RUN.members(run.values)}, "requested_by": {names[run.requested_by]}, '
+        f'"draft": {_number(numbers.get(run.draft or 0))}, "code": {code}, '
+        f'"verdict": {{{VERDICT.members(run.verdict)}}}}}'
     )
-    for event in events.select_related("actor").order_by("id"):
-        owner = drafts.get(event.draft_pk or 0)
-        if owner is None:
-            owner = (own if event.target_type == "example" else files)[event.target_id]
-        found[owner].append(event)
-    return found
+
+
+def _people(roles: Iterable[str], people: Iterable[int | None], names: Names) -> str:
+    pairs = zip(roles, people, strict=True)
+    return ", ".join(f'"{role}": {names[person]}' for role, person in pairs)
 
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
     """What the records of an example are called in its snapshot, by type and number here."""
 
-    example: Example
-    drafts: list[Draft]
-    numbers: dict[int, int]
+    example: ExampleRow
+    chunk: Chunk
+    numbers: Mapping[int, int]
 
-    def of(self, event: AuditEvent) -> list[Any] | None:
+    def of(self, event: EventRow) -> list[Any] | None:
         """The target's key; None when it is gone."""
         found: dict[str, list[Any]] = {}
         if event.target_type == "example":
@@ -245,67 +252,34 @@ class _Keys:
         elif event.target_type == "draft":
             found = {str(pk): [number] for pk, number in self.numbers.items()}
         elif event.target_type == "attachment":
-            found = {str(item.pk): [item.name] for item in self.example.attachments.all()}
+            found = {str(file.pk): [file.name] for file in self.example.files}
         elif event.target_type in ("fixstep", "comment"):
-            draft = next((each for each in self.drafts if each.pk == event.draft_pk), None)
-            found = self._within(draft, event.target_type) if draft else {}
+            found = self._within(event.draft or 0, event.target_type)
         return found.get(event.target_id)
 
-    def _within(self, draft: Draft, kind: str) -> dict[str, list[Any]]:
-        number = self.numbers[draft.pk]
+    def _within(self, draft: int, kind: str) -> dict[str, list[Any]]:
+        number = self.numbers.get(draft)
+        if number is None:
+            return {}
         if kind == "fixstep":
-            return {str(step.pk): [number, step.order] for step in draft.steps.all()}
-        comments = enumerate(draft.comments.all(), start=1)
+            return {str(step.pk): [number, step.order] for step in self.chunk.steps[draft]}
+        comments = enumerate(self.chunk.comments[draft], start=1)
         return {str(comment.pk): [number, place] for place, comment in comments}
 
 
-def _event(event: AuditEvent, keys: _Keys) -> dict[str, Any]:
-    told = {name: event.data[name] for name in TOLD if _is_plain(event.data.get(name))}
-    return {
-        **values_of(event, OF_EVENT),
-        "actor": _name(event.actor),
-        "draft": keys.numbers.get(event.draft_pk or 0),
-        "key": keys.of(event),
-        "data": told,
-    }
+def _event(event: EventRow, keys: _Keys, names: Names) -> str:
+    data = json.loads(event.data)
+    told = {name: data[name] for name in TOLD if _is_plain(data.get(name))}
+    draft = _number(keys.numbers.get(event.draft or 0))
+    key, said = (json.dumps(each, ensure_ascii=False) for each in (keys.of(event), told))
+    return (
+        f'{{{EVENT.members(event.values)}, "actor": {names[event.actor]}, "draft": {draft}, '
+        f'"key": {key}, "data": {said}}}'
+    )
 
 
 def _is_plain(value: Any) -> bool:
     return isinstance(value, str | int | bool)
-
-
-def _run(run: Run, numbers: dict[int, int], codes: set[str]) -> dict[str, Any]:
-    return {
-        **values_of(run, OF_RUN),
-        "requested_by": _name(run.requested_by),
-        "draft": numbers.get(run.draft_id or 0),
-        # What a revision holds stands there already.
-        "code": None if run.code_hash in codes else run.code,
-        "verdict": values_of(run.verdict, OF_VERDICT),
-    }
-
-
-def _step(step: FixStep, number_of: dict[int, int]) -> dict[str, Any]:
-    return {
-        **values_of(step, OF_STEP),
-        "category": step.category.slug if step.category else None,
-        "subcategory": step.subcategory.slug if step.subcategory else None,
-        "before": number_of.get(step.before_id or 0),
-        "after": number_of.get(step.after_id or 0),
-        "author": _name(step.author),
-    }
-
-
-def _comment(comment: Comment, order_of: dict[int, int]) -> dict[str, Any]:
-    return {
-        **values_of(comment, OF_COMMENT),
-        **_people(comment, COMMENT_PEOPLE),
-        "step": order_of.get(comment.step_id or 0),
-    }
-
-
-def _people(item: Any, names: Iterable[str]) -> dict[str, str | None]:
-    return {name: _name(getattr(item, name)) for name in names}
 
 
 def _name(person: Any) -> str | None:

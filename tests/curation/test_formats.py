@@ -2,16 +2,19 @@
 
 import io
 import json
+import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from curation.importers import open_file
 from curation.importers.base import NotThisFormat, Options
-from curation.importers.near import NearDuplicates
 from curation.importers.report import Note
 from curation.importers.source import MemorySource, Unreadable, find_sources, unpacked
+from curation.near import NearDuplicates, signature_of
 from curation.records import Output, Record
 from tests.curation import fuzz
 
@@ -186,6 +189,26 @@ def test_near_duplicates_are_told_from_other_texts() -> None:
     assert not near.add(LONG.replace("layer_9 ", "other "))
     assert near.add(LONG.replace("Linear", "Conv").replace("layer", "block"))
     assert near.add("")
+
+
+def test_likeness_is_that_of_three_word_runs_without_comments() -> None:
+    """MinHash estimates the Jaccard similarity: over 40 pairs its mean is off by at most 0.02."""
+    draw = random.Random(1)
+    errors = []
+    for _ in range(40):
+        words = [f"{draw.choice('abc')}{draw.randrange(500)}" for _ in range(300)]
+        edited = [word if draw.random() < 0.95 else "other" for word in words]
+        first, second = set(runs(words)), set(runs(edited))
+        true = len(first & second) / len(first | second)
+        found = [" ".join(each) + "  # said\n" for each in (words, edited)]
+        errors.append(float(np.mean(signature_of(found[0]) == signature_of(found[1]))) - true)
+    assert abs(float(np.mean(errors))) < 0.02
+    assert (signature_of("a(b)  # c\n") == signature_of("a ( b )")).all()
+    assert (signature_of("ab c") != signature_of("a bc")).any()
+
+
+def runs(words: list[str]) -> Iterator[tuple[str, ...]]:
+    return zip(words, words[1:], words[2:], strict=False)
 
 
 def test_t2j_examples_may_stand_one_on_a_line() -> None:

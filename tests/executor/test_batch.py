@@ -1,10 +1,12 @@
 """Whole datasets: asked for once, gone on with after a stop, run again when they are stale."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from curation.enums import DraftStatus
 from curation.models import Draft
 from curation.services.datasets import set_contract
 from executor import batch, pipeline, queries
@@ -78,3 +80,35 @@ def test_interrupted_it_takes_back_what_nobody_else_wants(
     assert stopped.value.returncode == 130
     assert [run.pk for run in Run.objects.filter(state=RunState.QUEUED)] == [person.pk]
     assert asked() == 2
+
+
+def test_many_revisions_are_asked_for_in_a_few_queries(
+    drafts: list[Draft], django_assert_max_num_queries: Any
+) -> None:
+    for number in range(40):
+        make_draft(f"x = {number}\n", example=drafts[0].example)
+    revisions = batch.revisions_of(drafts[0].example.dataset)
+    with django_assert_max_num_queries(12):
+        runs = batch.request_runs(revisions, by=None)
+    assert len(set(runs.values())) == len(revisions) == 42
+    assert {run.code_hash for run in Run.objects.filter(pk__in=runs.values())} == {
+        revision.sha256 for revision in revisions
+    }
+    assert Run.objects.filter(draft=drafts[0]).count() == 1
+
+
+def test_what_was_decided_before_is_told_and_what_was_not_is_run_again(
+    drafts: list[Draft],
+) -> None:
+    """A draft gets the verdict that its code had before it; a cancelled run waits again."""
+    asked()
+    finish_all()
+    same = make_draft(DRAFT, example=drafts[0].example)
+    Draft.objects.filter(pk=same.pk).update(status=DraftStatus.REPAIRING)
+    Run.objects.filter(draft=drafts[1]).update(state=RunState.CANCELLED)
+    runs = batch.request_runs(batch.revisions_of(same.example.dataset), by=None)
+    same.refresh_from_db()
+    assert same.status == DraftStatus.VERIFIED
+    assert runs[head_of(same).pk] == runs[head_of(drafts[0]).pk]
+    assert Run.objects.get(draft=drafts[1]).state == RunState.QUEUED
+    assert Run.objects.count() == 2

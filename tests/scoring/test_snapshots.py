@@ -1,5 +1,6 @@
 """Snapshots: whole and byte for byte, or a sentence and nothing stored."""
 
+import datetime as dt
 import hashlib
 import io
 import json
@@ -15,6 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import models
 
 from curation.enums import MemberRole
+from curation.held import rows_of
 from curation.importers.snapshots import SnapshotRefused, recognises, restore
 from curation.models import (
     AuditEvent,
@@ -36,6 +38,7 @@ from executor.services import request_run
 from scoring.exporters import make
 from scoring.snapshots import fields
 from scoring.snapshots.compare import compare
+from scoring.snapshots.texts import Shape
 from tests.factories import DRAFT, FIXED, make_dataset, make_draft, make_example, make_user
 from tests.scoring.judged import FAILED, PASSED, judge, repaired
 
@@ -365,3 +368,35 @@ def test_what_is_different_between_two_snapshots(tmp_path: Path) -> None:
         "fail": (0, 1),
     }
     assert compare(after, after).nothing
+
+
+@pytest.mark.parametrize(
+    ("seconds", "strength"),
+    [
+        (0.0, None),
+        (1.0, 0.1),
+        (12.5, 1e-07),
+        (3e15, 1e16),
+        (1.5e300, 123456789.123),
+        (0.0001, -2.0),
+    ],
+)
+def test_the_database_writes_records_as_python_does(seconds: float, strength: float) -> None:
+    when = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+    odd = {"π": [1.0, 1e-07, 0.10, 12345678901234567890, None, True], "a\\": '\x01\x7f"\u2028\n'}
+    text = "".join(map(chr, range(1, 256))) + "π\u2028𝄞"
+    example = make_example(make_dataset("mine"))
+    run = Run.objects.create(
+        **{"example": example, "code_hash": "0" * 64, "contract_hash": "1" * 64, "runtime": "jax"},
+        **{"state": "finished", "note": text, "started_at": when.replace(microsecond=120000)},
+        **{"finished_at": when, "created_at": when},
+    )
+    Verdict.objects.create(
+        **{"run": run, "outcome": "pass", "message": text, "report": odd},
+        **{"seconds": seconds, "strength": strength},
+    )
+    for model, names in ((Run, fields.OF_RUN), (Verdict, fields.OF_VERDICT)):
+        shape = Shape.of(model, names)
+        (row,) = rows_of(model.objects.values_list(*shape.columns))
+        wanted = json.dumps(fields.values_of(model.objects.get(), names), ensure_ascii=False)
+        assert f"{{{shape.members(row)}}}" == wanted
