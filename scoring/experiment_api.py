@@ -138,13 +138,14 @@ class ExperimentTable(APIView):
             "title": found.title,
             "caption": found.caption,
             "columns": [{"key": each.key, "title": each.title} for each in found.columns],
-            "rows": [[_cell(cell) for cell in row] for row in found.rows],
+            "rows": [[cell_of(cell) for cell in row] for row in found.rows],
             "notes": found.notes,
         }
         return Response(serializers.TableSerializer(said).data)
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def cell_of(cell: Cell) -> dict[str, Any]:
+    """A cell as the API says it."""
     value = cell.value
     # JSON has no way to write what is no number.
     known = not isinstance(value, float) or math.isfinite(value)
