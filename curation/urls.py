@@ -13,6 +13,7 @@ from curation.views import (
     taxonomy,
     tokens,
     trash,
+    webhooks,
 )
 
 urlpatterns = [
@@ -25,6 +26,7 @@ urlpatterns = [
     path("datasets/<slug:slug>/history/", drafts.dataset_history, name="dataset-history"),
     path("datasets/<slug:slug>/members/", members.members, name="dataset-members"),
     path("datasets/<slug:slug>/times/", members.dataset_times, name="dataset-times"),
+    path("datasets/<slug:slug>/webhooks/", webhooks.webhooks, name="dataset-webhooks"),
     path("layout/", copies.layout_keep, name="layout-keep"),
     path("attachments/<int:pk>/", datasets.attachment, name="attachment"),
     path("drafts/<int:pk>/history/", drafts.history, name="draft-history"),

@@ -186,6 +186,7 @@ EXAMPLES: dict[str, Any] = {
     "Webhook": _WEBHOOK,
     "SecretWebhook": _WEBHOOK | {"secret": HASH},
     "PatchedWebhookChange": {"enabled": False},
+    "Retry": {"delivery": "6f1ed002-ab59-4f5d-9d0f-2f5a2b1c7f10"},
     "Delivery": {
         "id": "6f1ed002-ab59-4f5d-9d0f-2f5a2b1c7f10",
         "event": "approved",
