@@ -25,7 +25,6 @@ from curation.models import Dataset
 from curation.permissions import require
 from curation.services.audit import actor_of
 from scoring import experiment_serializers as serializers
-from scoring import score_tasks
 from scoring.agreement import agreement_of
 from scoring.experiments import planning, services
 from scoring.experiments.policy import PolicyRefused
@@ -116,7 +115,7 @@ class ExperimentViewSet(Visible[Experiment], mixins.ListModelMixin, mixins.Retri
     def score(self, request: Request, slug: str) -> Response:
         """Have a worker score what is not scored, by judges that cost something, too."""
         experiment = self.get_object()
-        score_tasks.send(experiment.pk, paid=True)
+        services.request_scores(experiment, by=actor_of(request.user))
         shown = serializers.ExperimentSerializer(experiment)
         return Response(shown.data, status=status.HTTP_202_ACCEPTED)
 
