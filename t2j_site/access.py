@@ -64,6 +64,7 @@ RULES: dict[str, Rule] = {
     "dataset-new": SIGNED_IN,
     "fleet": SIGNED_IN,
     "layout-keep": SIGNED_IN,
+    "preference-keep": SIGNED_IN,
     "tokens": SIGNED_IN,
     # Datasets
     "dataset-detail": of_dataset(V, V),

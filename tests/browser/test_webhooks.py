@@ -37,7 +37,6 @@ def test_a_lead_adds_a_webhook_and_reads_its_log(page: Page, transactional_db: N
     expect(page.get_by_text("The message is sent again.")).to_be_visible()
     expect(page.get_by_role("button", name="Send again")).to_have_count(0)
     page.get_by_text("More", exact=True).first.click()
-    page.screenshot(path="/tmp/feats-hooks.png", full_page=True)
     page.get_by_role("button", name="Remove https://8.8.8.8/hook").click()
     expect(page.get_by_text("https://8.8.8.8/hook is removed with its log.")).to_be_visible()
     assert Webhook.objects.get() == webhook
