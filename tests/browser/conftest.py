@@ -65,8 +65,8 @@ class Served:
         with self._lock:
             self._now -= 1
 
-    def count(self) -> int:
-        return self._now
+    def none(self) -> bool:
+        return self._now <= 0
 
 
 _SERVED = Served()
@@ -77,8 +77,6 @@ def opened(chromium: Browser, server: object) -> Iterator[Page]:
     """A page of a browser profile of its own; the test fails on any script error in it,
     such as what the content policy refuses.
     """
-    # A stream that a test before this one did not read to its end counts as open for ever.
-    before = _SERVED.count()
     context = chromium.new_context(base_url=str(server), viewport={"width": 1440, "height": 900})
     # On a machine with much else to do a first page takes its time.
     context.set_default_timeout(120_000)
@@ -96,7 +94,7 @@ def opened(chromium: Browser, server: object) -> Iterator[Page]:
     yield page
     context.close()
     # A page saves once more as it closes: emptying the tables under that request deadlocks.
-    until(lambda: _SERVED.count() <= before, 60)
+    until(_SERVED.none, 60)
     assert problems == []
 
 
