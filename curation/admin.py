@@ -22,6 +22,7 @@ from curation.models import (
     KeptText,
     Layout,
     Membership,
+    Preference,
     Revision,
     Subcategory,
     Trash,
@@ -200,6 +201,12 @@ class KeptTextAdmin(ReadOnlyAdmin):
 class WorkingCopyAdmin(ReadOnlyAdmin):
     list_display = ["draft", "user", "base", "saved_at", "seen_at"]
     list_select_related = ["draft__example__dataset", "user"]
+
+
+@admin.register(Preference)
+class PreferenceAdmin(ReadOnlyAdmin):
+    list_display = ("user", "name", "at")
+    list_filter = ("name",)
 
 
 @admin.register(Layout)

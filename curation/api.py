@@ -25,7 +25,6 @@ from curation.enums import Difficulty, MemberRole, StepKind
 from curation.importers.runnable import why_not_runnable
 from curation.models import (
     Attachment,
-    Category,
     Comment,
     Dataset,
     Draft,
@@ -393,15 +392,6 @@ class RevisionViewSet(Visible[Revision], viewsets.ReadOnlyModelViewSet[Revision]
     queryset = Revision.objects.all()
     serializer_class = serializers.RevisionSerializer
     filterset_class = RevisionFilter
-
-
-class CategoryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Category]):
-    """The kinds of bugs that steps mend."""
-
-    row_order = ("position", "name")
-    queryset = Category.objects.prefetch_related("subcategories")
-    serializer_class = serializers.CategorySerializer
-    filter_backends: list[Any] = []
 
 
 class StepFilter(Filters):

@@ -5,6 +5,7 @@ from typing import Any
 import django_filters
 from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch, QuerySet
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
@@ -189,6 +190,10 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
         read_only_fields = fields
 
 
+class RetrySerializer(serializers.Serializer[Any]):
+    delivery = serializers.UUIDField(help_text="One that was given up")
+
+
 class WebhookFilter(Filters):
     dataset = django_filters.CharFilter("dataset__slug")
 
@@ -256,6 +261,22 @@ class WebhookViewSet(Visible[Webhook], mixins.ListModelMixin, mixins.RetrieveMod
     def ping(self, request: Request, pk: str) -> Response:
         """Send a message of its own, to try the address."""
         sent = webhooks.ping(self.get_object(), by=actor_of(request.user))
+        return Response(DeliverySerializer(sent).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(
+        request=RetrySerializer, responses={202: DeliverySerializer, 404: Refused, 409: Refused}
+    )
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, pk: str) -> Response:
+        """Send a message anew that was given up."""
+        webhook = self.get_object()
+        asked = RetrySerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        delivery = get_object_or_404(webhook.deliveries, pk=asked.validated_data["delivery"])
+        try:
+            sent = webhooks.retry(delivery, by=actor_of(request.user))
+        except WebhookRefused as refused:
+            return refusal(refused, status.HTTP_409_CONFLICT)
         return Response(DeliverySerializer(sent).data, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(responses=DeliverySerializer(many=True), filters=False)

@@ -115,3 +115,10 @@ class DeliveryState(TextChoices):
     WAITING = "waiting", "Waiting"
     DELIVERED = "delivered", "Delivered"
     FAILED = "failed", "Given up"
+
+
+class PreferenceName(TextChoices):
+    """What follows a person to every browser, beside the workbench's layout."""
+
+    THEME = "theme", "Theme"
+    KEYS = "keys", "Shortcuts"

@@ -10,9 +10,11 @@ from curation.views import (
     datasets,
     drafts,
     members,
+    preferences,
     taxonomy,
     tokens,
     trash,
+    webhooks,
 )
 
 urlpatterns = [
@@ -25,6 +27,8 @@ urlpatterns = [
     path("datasets/<slug:slug>/history/", drafts.dataset_history, name="dataset-history"),
     path("datasets/<slug:slug>/members/", members.members, name="dataset-members"),
     path("datasets/<slug:slug>/times/", members.dataset_times, name="dataset-times"),
+    path("datasets/<slug:slug>/webhooks/", webhooks.webhooks, name="dataset-webhooks"),
+    path("preferences/", preferences.preference_keep, name="preference-keep"),
     path("layout/", copies.layout_keep, name="layout-keep"),
     path("attachments/<int:pk>/", datasets.attachment, name="attachment"),
     path("drafts/<int:pk>/history/", drafts.history, name="draft-history"),

@@ -3,8 +3,10 @@
 Small ones are done while the person waits, long ones by a worker.
 """
 
+import contextlib
 import logging
 import shutil
+import threading
 import uuid
 from collections.abc import Iterable
 from datetime import timedelta
@@ -12,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from curation.importers import snapshots
 from curation.importers.base import Options
 from curation.importers.source import FileTree, Source, TreeSource, printable, unpacked
 from curation.models import Dataset
@@ -88,7 +91,9 @@ def is_kept(job: ImportJob) -> bool:
 
 
 def is_small(job: ImportJob) -> bool:
-    return job.bytes <= SMALL_BYTES
+    # The text in a snapshot is some eight times as long as its zip.
+    factor = 8 if _holds_snapshot(job) else 1
+    return factor * job.bytes <= SMALL_BYTES
 
 
 def is_lost(job: ImportJob) -> bool:
@@ -127,34 +132,100 @@ def run(job_id: int) -> None:
         return
     job = ImportJob.objects.select_related("dataset", "created_by").get(pk=job_id)
     try:
-        report = import_files(
-            job.dataset,
-            _sources(job),
-            by=job.created_by,
-            dry_run=job.dry_run,
-            progress=_Saved(job_id),
-            options=Options(**job.options),
-        )
-        if not job.dry_run and (report.new or report.changed or report.drafts):
-            request_runs(each_revision_of(job.dataset), by=job.created_by)
+        report = _restore(job) if _holds_snapshot(job) else _import(job)
     except (DatabaseError, OSError) as error:
         logger.exception("import %s broke off", job_id)
         problem = f"It broke off: {_first_line(error)}. What was imported until then is kept."
         _save(job_id, state=S.FAILED, problem=f"{problem} Start it again.")
         return
-    _save(job_id, state=S.FINISHED, report=report.to_json() | {"explained": report.explained})
+    _save(job_id, state=S.FINISHED, report=report)
     if not job.dry_run:
         shutil.rmtree(folder_of(job), ignore_errors=True)
 
 
+def _import(job: ImportJob) -> dict[str, Any]:
+    report = import_files(
+        job.dataset,
+        _sources(job),
+        by=job.created_by,
+        dry_run=job.dry_run,
+        progress=_Saved(job.pk),
+        options=Options(**job.options),
+    )
+    if not job.dry_run and (report.new or report.changed or report.drafts):
+        request_runs(each_revision_of(job.dataset), by=job.created_by)
+    return report.to_json() | {"explained": report.explained}
+
+
+def _holds_snapshot(job: ImportJob) -> bool:
+    return any(snapshots.recognises(path) for path in _paths(job))
+
+
+def _restore(job: ImportJob) -> dict[str, Any]:
+    """A snapshot is taken in whole or not at all; its verdicts come along, so nothing is run."""
+    said = {"snapshot": True, "dry_run": job.dry_run}
+    if len(job.names) > 1:
+        return said | {
+            "complete": False,
+            "lines": ["A snapshot is a whole dataset: bring it alone."],
+        }
+    (path,) = _paths(job)
+    try:
+        with _Told(job) as told:
+            restored = snapshots.restore(
+                path,
+                job.dataset.slug,
+                by=job.created_by,
+                dry_run=job.dry_run,
+                uploaded=True,
+                progress=told,
+            )
+    except snapshots.SnapshotRefused as refused:
+        return said | {"complete": False, "lines": [str(refused)]}
+    return said | {"complete": True, "lines": restored.lines(), "same": restored.same}
+
+
+class _Told:
+    """Progress of what is stored in one transaction, told from a thread with a connection of its
+    own: nobody would see it before the end, and who waits would take the worker for lost.
+    """
+
+    def __init__(self, job: ImportJob) -> None:
+        self._job, self._name, self._percent = job.pk, job.names[0], 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._tell, name="import progress", daemon=True)
+
+    def __call__(self, done: int, total: int) -> None:
+        self._percent = 100 * min(done, total) // max(total, 1)
+
+    def __enter__(self) -> "_Told":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _tell(self) -> None:
+        try:
+            while not self._over.wait(EVERY.total_seconds()):
+                with contextlib.suppress(DatabaseError):  # the next look comes all the same
+                    _save(self._job, file=self._name, percent=self._percent)
+        finally:
+            connection.close()
+
+
 def _sources(job: ImportJob) -> Iterable[Source]:
     """Every file, and what lies in zips. One file alone is what the person named."""
-    folder = folder_of(job)
-    tree = FileTree({name: folder / str(number) for number, name in enumerate(job.names)})
+    tree = FileTree(dict(zip(job.names, _paths(job), strict=True)))
     for name in sorted(tree.names()):
         if name.endswith("-files.zip") and tree.has(name.removesuffix("-files.zip") + ".json"):
             continue
         yield from unpacked(TreeSource(tree, name, name, asked=_is_asked(job, name)))
+
+
+def _paths(job: ImportJob) -> list[Path]:
+    return [folder_of(job) / str(number) for number in range(len(job.names))]
 
 
 def _is_asked(job: ImportJob, name: str) -> bool:

@@ -270,7 +270,10 @@ class NewImportSerializer(serializers.Serializer[Any]):
 
 
 class ImportJobSerializer(serializers.ModelSerializer[ImportJob]):
-    """An import; its report counts records, files and steps, and holds a sentence per refusal."""
+    """An import; its report counts records, files and steps, and holds a sentence per refusal.
+
+    Of a snapshot it says in `lines` what was restored, or why nothing was.
+    """
 
     dataset = serializers.CharField(source="dataset.slug", read_only=True)
     report = serializers.DictField(

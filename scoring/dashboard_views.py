@@ -43,12 +43,13 @@ WIDE = 5
 # Names of people who are shown by name may change: nothing else that is drawn does.
 KEPT_SECONDS = 600
 ENDINGS = ("csv", "json", "svg")
+FILE_ENDINGS = (*FORMATS, "svg")
 
 
 @require_GET
 def dashboard(request: HttpRequest, slug: str) -> HttpResponse:
     dataset = get_object_or_404(Dataset, slug=slug)
-    data, states = _data(request, dataset)
+    data, states = data_of(request, dataset)
     difficulties, models = data.facets()
     statuses = {key[0]: number for key, number in data.counts("draft", 0).items()}
     context = {
@@ -91,12 +92,20 @@ def _words(category: Category) -> Iterator[tuple[str, str]]:
 @require_GET
 def board_file(request: HttpRequest, slug: str, board: str, ending: str) -> HttpResponse:
     """One dashboard as a file: its table, or its drawing."""
+    return file_of(request, slug, board, ending)
+
+
+def file_of(request: HttpRequest, slug: str, board: str, ending: str) -> HttpResponse:
+    """
+    Raises:
+        Http404: there is no such dashboard or kind of file, or nothing to draw.
+    """
     if board not in DASHBOARDS:
         raise Http404(f"There is no dashboard {board}. There are: {', '.join(DASHBOARDS)}.")
-    if ending not in (*FORMATS, "svg"):
-        raise Http404(f"Dashboards come as {', '.join((*FORMATS, 'svg'))}.")
+    if ending not in FILE_ENDINGS:
+        raise Http404(f"Dashboards come as {', '.join(FILE_ENDINGS)}.")
     dataset = get_object_or_404(Dataset, slug=slug)
-    data, _ = _data(request, dataset)
+    data, _ = data_of(request, dataset)
     made = DASHBOARDS[board].make(data)
     if ending == "svg":
         media_type, content = (
@@ -161,7 +170,7 @@ def plan(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "scoring/plan.html", {"dataset": dataset, "form": form}, status=status)
 
 
-def _data(request: HttpRequest, dataset: Dataset) -> tuple[Data, dict[int, State]]:
+def data_of(request: HttpRequest, dataset: Dataset) -> tuple[Data, dict[int, State]]:
     """The dataset's counts, made anew here or by a worker where they are old."""
     chosen = Chosen.of(request.GET.dict())
     beside = list(visible(request.user)) if chosen.by == "dataset" else []

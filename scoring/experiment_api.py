@@ -25,7 +25,6 @@ from curation.models import Dataset
 from curation.permissions import require
 from curation.services.audit import actor_of
 from scoring import experiment_serializers as serializers
-from scoring import score_tasks
 from scoring.agreement import agreement_of
 from scoring.experiments import planning, services
 from scoring.experiments.policy import PolicyRefused
@@ -116,7 +115,7 @@ class ExperimentViewSet(Visible[Experiment], mixins.ListModelMixin, mixins.Retri
     def score(self, request: Request, slug: str) -> Response:
         """Have a worker score what is not scored, by judges that cost something, too."""
         experiment = self.get_object()
-        score_tasks.send(experiment.pk, paid=True)
+        services.request_scores(experiment, by=actor_of(request.user))
         shown = serializers.ExperimentSerializer(experiment)
         return Response(shown.data, status=status.HTTP_202_ACCEPTED)
 
@@ -138,13 +137,14 @@ class ExperimentTable(APIView):
             "title": found.title,
             "caption": found.caption,
             "columns": [{"key": each.key, "title": each.title} for each in found.columns],
-            "rows": [[_cell(cell) for cell in row] for row in found.rows],
+            "rows": [[cell_of(cell) for cell in row] for row in found.rows],
             "notes": found.notes,
         }
         return Response(serializers.TableSerializer(said).data)
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def cell_of(cell: Cell) -> dict[str, Any]:
+    """A cell as the API says it."""
     value = cell.value
     # JSON has no way to write what is no number.
     known = not isinstance(value, float) or math.isfinite(value)

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from itertools import islice
 from typing import Any, TypeAlias
 
 from django.db import connections
+from django.utils import timezone
 
 from curation.enums import BatchState, CallState, ModelRole, PromptUse
 from curation.llm.calls import RECORDED, LlmError
@@ -22,6 +24,9 @@ from scoring.score_book import Book, Report
 Progress: TypeAlias = Callable[[str, int, int], None]
 Answer: TypeAlias = tuple[Question, Call | None, str]
 
+# A worker that asks judges tells every three seconds that it is at it.
+LOST_AFTER = timedelta(seconds=15)
+_TITLE = "judges of "
 NO_NUMBER = "the judge was asked twice and gave no score"
 
 
@@ -96,7 +101,7 @@ def at_work(experiment: Experiment) -> AtWork | None:
 
 
 def _title(experiment: Experiment) -> str:
-    return f"judges of {experiment.slug}"
+    return f"{_TITLE}{experiment.slug}"
 
 
 def open_purse(experiment: Experiment) -> None:
@@ -104,6 +109,37 @@ def open_purse(experiment: Experiment) -> None:
     CallBatch.objects.filter(pk=purse_of(experiment).pk, state=BatchState.STOPPED).update(
         state=BatchState.READY, reason=""
     )
+
+
+def begin(experiment: Experiment) -> None:
+    """Say that the judges are wanted until they are through, whichever worker asks them."""
+    CallBatch.objects.filter(pk=purse_of(experiment).pk).update(
+        state=BatchState.RUNNING, reason="", heartbeat_at=timezone.now()
+    )
+
+
+def end(experiment: Experiment, reason: str = "") -> None:
+    """Nobody needs to take over: they are through, or `reason` says what stands in the way."""
+    state = BatchState.STOPPED if reason else BatchState.READY
+    running = CallBatch.objects.filter(pk=purse_of(experiment).pk, state=BatchState.RUNNING)
+    running.update(state=state, reason=reason)
+
+
+def take_lost() -> list[int]:
+    """Experiments whose judges are wanted and asked by nobody: the worker died, or none came.
+
+    Whoever looks first has them; the others see a fresh heartbeat.
+    """
+    before = timezone.now() - LOST_AFTER
+    lost = CallBatch.objects.filter(
+        title__startswith=_TITLE, state=BatchState.RUNNING, heartbeat_at__lt=before
+    )
+    mine = [
+        purse.title.removeprefix(_TITLE)
+        for purse in lost
+        if lost.filter(pk=purse.pk).update(heartbeat_at=timezone.now())
+    ]
+    return list(Experiment.objects.filter(slug__in=mine).values_list("pk", flat=True))
 
 
 def default_judges(experiment: Experiment) -> list[LanguageModel]:

@@ -1,21 +1,26 @@
 """Scores that cost nothing follow what is stored, by themselves."""
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery import shared_task
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
 from kombu.exceptions import OperationalError
 
 from curation.enums import BatchState
+from curation.llm.alive import beating
 from curation.llm.calls import RECORDED
 from curation.models import FixStep, LanguageModel
 from executor.models import Measurement, Verdict
+from scoring import judging
 from scoring.enums import TranslationState
 from scoring.judging import default_judges
 from scoring.metrics import COMPUTED, METRICS
 from scoring.models import Experiment, Score, Translation
+from scoring.score_book import Report
 from scoring.scores import update
 
 logger = logging.getLogger(__name__)
@@ -38,12 +43,28 @@ def score_experiment(experiment_id: int, paid: bool = False) -> None:
         if not cursor.fetchone()[0]:
             return
         try:
-            report = update(
-                experiment, metrics=list(METRICS if judges else COMPUTED), judges=judges
+            update_all = partial(
+                update, experiment, metrics=list(METRICS if judges else COMPUTED), judges=judges
             )
+            report = _wanted(experiment, update_all) if paid else update_all()
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_LOCKS, experiment_id])
     logger.info("experiment %s: %s scores stored %s", experiment, report.stored, report.stopped)
+
+
+def _wanted(experiment: Experiment, update_all: Callable[[], Report]) -> Report:
+    """Scores that somebody asked for: a worker that dies meanwhile is followed by another."""
+    try:
+        with beating(judging.purse_of(experiment).pk):
+            report = update_all()
+    except (DatabaseError, InterfaceError):
+        raise  # it comes back, and with it whoever takes over
+    except Exception as error:
+        # Another worker would fall over the same stone, again and again.
+        judging.end(experiment, f"It broke off: {error}"[:300])
+        raise
+    judging.end(experiment, report.stopped)
+    return report
 
 
 def is_free(judge: LanguageModel) -> bool:
@@ -56,6 +77,12 @@ def send(experiment_id: int, *, paid: bool = False) -> None:
         score_experiment.apply_async((experiment_id, paid), queue=QUEUE, retry=False, expires=60)
     except OperationalError as error:
         logger.warning("scores of experiment %s wait for the broker: %s", experiment_id, error)
+
+
+def look_after_judges() -> None:
+    """Have judges asked on whose worker died, or whose message was lost."""
+    for experiment_id in judging.take_lost():
+        send(experiment_id, paid=True)
 
 
 def look_after_scores(seen: dict[int, object]) -> None:

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from curation.enums import BatchState
 from curation.llm.calls import LlmError
 from scoring.models import Experiment
-from scoring.score_tasks import look_after_scores
+from scoring.score_tasks import look_after_judges, look_after_scores
 from scoring.summary_tasks import count_dataset
 
 __all__ = ["count_dataset", "run_experiment"]
@@ -105,6 +105,7 @@ def _watch() -> None:
     while True:
         try:
             look_after_experiments()
+            look_after_judges()
             look_after_scores(seen)
             look_after_exports()
         except (DatabaseError, InterfaceError):

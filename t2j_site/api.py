@@ -5,9 +5,11 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import DefaultRouter
 
 from curation import api as curation
+from curation import api_taxonomy as taxonomy
 from curation import api_team as team
 from executor import api as executor
 from scoring import api as scoring
+from scoring import dashboard_api as dashboards
 from scoring import experiment_api as experiments
 from scoring import release_api as releases
 from t2j_site import api_schema  # noqa: F401 - it says how tokens are told in the document
@@ -22,7 +24,8 @@ router.register("drafts", executor.DraftViewSet, "api-draft")
 router.register("revisions", curation.RevisionViewSet, "api-revision")
 router.register("steps", executor.StepViewSet, "api-step")
 router.register("comments", curation.CommentViewSet, "api-comment")
-router.register("categories", curation.CategoryViewSet, "api-category")
+router.register("categories", taxonomy.CategoryViewSet, "api-category")
+router.register("categories/changes", taxonomy.TaxonomyChangeViewSet, "api-category-change")
 router.register("events", team.EventViewSet, "api-event")
 router.register("trash", team.TrashViewSet, "api-trash")
 router.register("webhooks", team.WebhookViewSet, "api-webhook")
@@ -39,6 +42,23 @@ urlpatterns = [
     path("", include(router.urls)),
     path("datasets/<slug:slug>/statistics/", scoring.Statistics.as_view(), name="api-statistics"),
     path("datasets/<slug:slug>/agreement/", experiments.Agreement.as_view(), name="api-agreement"),
+    path("datasets/<slug:slug>/plan/", dashboards.DatasetPlan.as_view(), name="api-plan"),
+    path("datasets/<slug:slug>/dashboards/", dashboards.Boards.as_view(), name="api-boards"),
+    path(
+        "datasets/<slug:slug>/dashboards/rows/",
+        dashboards.BoardRows.as_view(),
+        name="api-board-rows",
+    ),
+    path(
+        "datasets/<slug:slug>/dashboards/<slug:board>/",
+        dashboards.BoardDetail.as_view(),
+        name="api-board",
+    ),
+    path(
+        "datasets/<slug:slug>/dashboards/<slug:board>.<slug:ending>",
+        dashboards.BoardFile.as_view(),
+        name="api-board-file",
+    ),
     path("datasets/<slug:slug>/imports/", executor.Import.as_view(), name="api-import"),
     path("imports/<int:pk>/", executor.ImportDetail.as_view(), name="api-import-job"),
     path("datasets/<slug:slug>/bulk/", executor.Bulk.as_view(), name="api-bulk"),

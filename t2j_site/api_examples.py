@@ -83,6 +83,10 @@ _WEBHOOK = {
     "created_at": AT,
 }
 
+_CELL = {"value": None, "n": None, "low": None, "high": None, "why": ""}
+_DRILL = {"of": "steps", "category": "shapes"}
+_SHAPES = {"category": "shapes", "subcategory": None}
+
 EXAMPLES: dict[str, Any] = {
     "Refusal": {"detail": "Revision 2 was saved meanwhile.", "head": 2},
     "SignIn": {"username": "ada", "password": "correct horse battery", "name": "nightly export"},
@@ -182,6 +186,7 @@ EXAMPLES: dict[str, Any] = {
     "Webhook": _WEBHOOK,
     "SecretWebhook": _WEBHOOK | {"secret": HASH},
     "PatchedWebhookChange": {"enabled": False},
+    "Retry": {"delivery": "6f1ed002-ab59-4f5d-9d0f-2f5a2b1c7f10"},
     "Delivery": {
         "id": "6f1ed002-ab59-4f5d-9d0f-2f5a2b1c7f10",
         "event": "approved",
@@ -220,4 +225,56 @@ EXAMPLES: dict[str, Any] = {
         "deleted_at": AT,
         "deleted_by": "ada",
     },
+    "NewCategory": {
+        "name": "Sharding",
+        "description": "Arrays laid over devices otherwise than the program says.",
+        "category": None,
+        "preview": True,
+    },
+    "Rename": {"words": [_SHAPES | {"name": "Shapes and axes"}], "preview": False},
+    "MergeCategories": {
+        "sources": [{"category": "dtype", "subcategory": None}],
+        "target": _SHAPES,
+        "preview": True,
+    },
+    "SplitCategory": {"place": _SHAPES, "steps": [7], "name": "Broadcasting", "target": _SHAPES},
+    "Dissolve": {"category": "shapes", "subcategory": "broadcasting", "preview": True},
+    "MoveCategory": _SHAPES | {"to": 1},
+    "Outcome": {
+        "change": 41,
+        "title": "Merge “Dtypes” into “Shapes”",
+        "steps": 12,
+        "datasets": [{"dataset": "attention", "steps": 12, "may": True}],
+        "hidden": 0,
+        "refused": "",
+    },
+    "TaxonomyChange": {
+        "id": 41,
+        "at": AT,
+        "actor": "ada",
+        "action": "taxonomy.merged",
+        "target": "Merge “Dtypes” into “Shapes”",
+        "undoable": True,
+    },
+    "Board": {
+        "key": "categories",
+        "title": "Table 6",
+        "caption": "Fix steps by category.",
+        "columns": [{"key": "category", "title": "Category"}, {"key": "steps", "title": "Steps"}],
+        "rows": [
+            [
+                _CELL | {"value": "Shapes", "drill": _DRILL},
+                _CELL | {"value": 12, "drill": _DRILL},
+            ]
+        ],
+        "notes": [],
+        "counted_at": AT,
+        "outdated": False,
+    },
+    "Behind": {
+        "of": "steps",
+        "after": None,
+        "rows": [{"id": 7, "draft": 5, "example": "e3"}],
+    },
+    "Plan": {"approved_wanted": 500, "due": "2026-06-30", "names_shown": False},
 }

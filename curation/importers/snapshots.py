@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from django.contrib.auth.models import User
 
@@ -45,8 +45,25 @@ class Restored:
         return said
 
 
-# Called with the file, the slug of the dataset, who asks, and whether to write nothing.
-Restore = Callable[[Path | IO[bytes], str, User | None, bool], Restored]
+# Called with the bytes that are in and all there are.
+Progress = Callable[[int, int], None]
+
+
+class Restore(Protocol):
+    """How a snapshot is made a dataset; with `uploaded` it is only as good as who brought it."""
+
+    def __call__(
+        self,
+        file: Path | IO[bytes],
+        slug: str,
+        by: User | None = None,
+        dry_run: bool = False,
+        *,
+        uploaded: bool = False,
+        progress: Progress | None = None,
+    ) -> Restored: ...
+
+
 _ways: list[Restore] = []
 
 
@@ -55,13 +72,22 @@ def restore_with(way: Restore) -> None:
     _ways[:] = [way]
 
 
-def restore(file: Path | IO[bytes], slug: str, *, by: User | None, dry_run: bool) -> Restored:
+def restore(
+    file: Path | IO[bytes],
+    slug: str,
+    *,
+    by: User | None,
+    dry_run: bool,
+    uploaded: bool = False,
+    progress: Progress | None = None,
+) -> Restored:
     """Make the dataset `slug` what a snapshot holds.
 
     Raises:
-        SnapshotRefused: it is broken, or the dataset holds something else already.
+        SnapshotRefused: it is broken, the dataset holds something else already, or it is
+            `uploaded` by someone who may not vouch for its names and verdicts.
     """
-    return _ways[0](file, slug, by, dry_run)
+    return _ways[0](file, slug, by, dry_run, uploaded=uploaded, progress=progress)
 
 
 def recognises(file: Path | IO[bytes]) -> bool:

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
-from django.db import close_old_connections, connection
-from django.utils import timezone
+from django.db import connection
 
 from curation.enums import CallState
 from curation.llm import pipeline
-from curation.llm.alive import name_of
+from curation.llm.alive import beating, name_of
 from curation.llm.calls import LlmError, plan
 from curation.llm.client import Trouble
 from curation.llm.pipeline import Over, Wait
@@ -23,7 +22,6 @@ from curation.models import Call, CallBatch, LanguageModel, PromptVersion
 
 MOST_THREADS = 16
 _LONGEST_NAP = 1.0
-_HEARTBEAT = 3.0
 
 
 def ask(
@@ -124,11 +122,11 @@ class Runner:
             LlmError: the batch cannot go on; `str` of it says why.
         """
         self._queue.extend(call_ids)
-        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
-        try:
-            self._work_on(min(threads, len(self._queue), MOST_THREADS))
-        finally:
-            self.stop.set()
+        with beating(self.batch.pk):
+            try:
+                self._work_on(min(threads, len(self._queue), MOST_THREADS))
+            finally:
+                self.stop.set()
         if self._crash is not None:
             raise self._crash
         if self.problem is not None:
@@ -185,14 +183,3 @@ class Runner:
         (self._queue.append if wait else self._queue.appendleft)(call_id)
         if wait:
             self.stop.wait(min(wait, _LONGEST_NAP))
-
-    def _beat(self) -> None:
-        """Tells the pages, and whoever would take over, that this process is at it."""
-        while True:
-            try:
-                CallBatch.objects.filter(pk=self.batch.pk).update(heartbeat_at=timezone.now())
-            except Exception:  # the database restarts; the next beat finds it again
-                close_old_connections()
-            if self.stop.wait(_HEARTBEAT):
-                break
-        connection.close()

@@ -2,7 +2,7 @@
 
 from curation.models.api import ApiToken, Delivery, Webhook
 from curation.models.audit import AuditEvent
-from curation.models.copy import Layout, Trash, WorkingCopy
+from curation.models.copy import Layout, Preference, Trash, WorkingCopy
 from curation.models.count import DraftCount
 from curation.models.dataset import Attachment, Dataset, Example
 from curation.models.draft import Draft, KeptText, Revision
@@ -35,6 +35,7 @@ __all__ = [
     "LanguageModel",
     "Layout",
     "Membership",
+    "Preference",
     "PromptTemplate",
     "PromptVersion",
     "Revision",

@@ -1,6 +1,8 @@
 from django.conf import settings
 from django.db import models
 
+from curation.enums import PreferenceName
+from curation.models.base import one_of
 from curation.models.draft import Draft
 
 
@@ -44,6 +46,27 @@ class Layout(models.Model):
 
     def __str__(self) -> str:
         return f"Layout of {self.user}"
+
+
+class Preference(models.Model):
+    """What a person chose on whichever machine they chose it last: a theme, their shortcuts."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preferences"
+    )
+    name = models.CharField(max_length=20, choices=PreferenceName.choices)
+    text = models.TextField(help_text="As the browser keeps it")
+    at = models.BigIntegerField(help_text="When the person chose it, in milliseconds since 1970")
+
+    class Meta:
+        ordering = ["user", "name"]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "name"], name="preference_unique"),
+            one_of("name", PreferenceName.values, "preference_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user}"
 
 
 class Trash(models.Model):

@@ -30,14 +30,27 @@ class Kept:
     replaces: str = ""
 
 
+class DraftGone(Exception):
+    """The draft was deleted in the moment in which something was to be kept for it."""
+
+    def __init__(self) -> None:
+        super().__init__("This draft was deleted. Who leads the dataset can bring it back.")
+
+
 @transaction.atomic
 def keep(draft: Draft, kept: Kept, *, by: User) -> WorkingCopy:
     """Store what a tab holds. Tabs have rows of their own, so none overwrites another's.
 
     A tab that is left sends its text once more, maybe after that text went on from a newer
     revision (merged, or with changes left out of a step): what is older then changes nothing.
+
+    Raises:
+        DraftGone: somebody deleted the draft meanwhile.
     """
     now = timezone.now()
+    # Held to the end: a draft that is deleted under a new row would take its deletion back.
+    if not Draft.objects.select_for_update(no_key=True).filter(pk=draft.pk).first():
+        raise DraftGone
     newer = WorkingCopy.objects.select_for_update().filter(
         draft=draft, user=by, tab=kept.tab, base__gt=kept.base
     )
@@ -79,6 +92,18 @@ def keep_layout(left: float, right: float, at: int, *, by: User) -> None:
 def layout_of(user: User) -> dict[str, Any] | None:
     found = Layout.objects.filter(user=user).values("left", "right", "at").first()
     return None if found is None else dict(found)
+
+
+def newest_of(draft: Draft) -> int:
+    """The number of the draft's newest revision.
+
+    Raises:
+        DraftGone: somebody deleted the draft meanwhile.
+    """
+    found = draft.revisions.order_by("-number").values_list("number", flat=True).first()
+    if found is None:
+        raise DraftGone
+    return found
 
 
 def others_here(draft: Draft, user: User, now: datetime | None = None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Edit the taxonomy: rename, add, merge, split, dissolve; look at the change first; take it back.
+"""Edit the taxonomy: rename, add, merge, split, dissolve, move; look first; take it back.
 
 The taxonomy is one for all datasets. A change that touches steps takes the role lead in every
 dataset that has such steps. What is merged or renamed stays behind as a retired row, so that old
@@ -245,6 +245,43 @@ class Dissolve:
         FixStep.objects.filter(self.touches()).update(subcategory=None)
         Subcategory.ever.filter(merged_into=self.subcategory).update(merged_into=None)
         Subcategory.ever.filter(pk=self.subcategory.pk).update(retired=True, edited=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Put a category among the categories, or a subcategory within its own, at the place `to`.
+
+    Places count from 1. Steps keep what they have: only the order in which people read changes.
+    """
+
+    item: Item
+    to: int
+    action = "taxonomy.moved"
+
+    def title(self) -> str:
+        return f"Move “{_full(self.item)}” to place {self.to}"
+
+    def touches(self) -> Q:
+        return _NOTHING
+
+    def do(self) -> None:
+        order = siblings(self.item)
+        if not 1 <= self.to <= len(order):
+            raise TaxonomyRefused(f"There are the places 1 to {len(order)}, and no {self.to}.")
+        if order.index(self.item) == self.to - 1:
+            raise TaxonomyRefused("It is there already: nothing to change.")
+        order.remove(self.item)
+        order.insert(self.to - 1, self.item)
+        # All are numbered anew: a merge leaves gaps, and shipped rows may share a number.
+        for position, each in enumerate(order):
+            _all(each).filter(pk=each.pk).update(position=position)
+
+
+def siblings(item: Item) -> list[Item]:
+    """All categories, or the subcategories of the item's category, in their order."""
+    if isinstance(item, Category):
+        return list(Category.objects.all())
+    return list(Subcategory.objects.filter(category=item.category_id).select_related("category"))
 
 
 def may_edit(user: Person) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from curation.enums import WebhookEvent
+from curation.enums import DeliveryState, WebhookEvent
 from curation.models import Dataset, Delivery, Webhook
 from curation.services.audit import Actor, record
 from curation.tasks import send_delivery
@@ -101,6 +101,29 @@ def announce(event: WebhookEvent, dataset: Dataset, *, by: Actor, **told: Any) -
 def ping(webhook: Webhook, *, by: Actor) -> Delivery:
     """Try the address with a message of its own."""
     return _announce_to(webhook, WebhookEvent.PING, by, {})
+
+
+@transaction.atomic
+def retry(delivery: Delivery, *, by: Actor) -> Delivery:
+    """Send a message that was given up anew, as if it had just happened; its id stays.
+
+    Raises:
+        WebhookRefused: it was not given up, or the webhook is off.
+    """
+    delivery = Delivery.objects.select_related("webhook__dataset").get(pk=delivery.pk)
+    webhook, now = delivery.webhook, timezone.now()
+    if not webhook.enabled:
+        raise WebhookRefused("The webhook is switched off. Switch it on first.")
+    # One that still waits may be under way this very moment: it would be sent twice.
+    given_up = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.FAILED)
+    if not given_up.update(
+        state=DeliveryState.WAITING, attempts=0, due_at=now, note="", finished_at=None
+    ):
+        raise WebhookRefused("It was delivered, or is tried again by itself.")
+    record("webhook.retried", webhook, dataset=webhook.dataset, by=by, delivery=str(delivery.pk))
+    transaction.on_commit(partial(send_delivery, str(delivery.pk)))
+    delivery.refresh_from_db()
+    return delivery
 
 
 def _announce_to(

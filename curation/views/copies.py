@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 from curation.models import Draft
 from curation.services import copies
 from curation.services.audit import actor_of
-from curation.services.copies import Kept
+from curation.services.copies import DraftGone, Kept
 
 
 def _kept(body: Any) -> Kept:
@@ -43,8 +43,11 @@ def copy_keep(request: HttpRequest, pk: int) -> HttpResponse:
     except (ValueError, KeyError, TypeError, RecursionError):
         return JsonResponse({"detail": "This is no working copy."}, status=400)
     user = actor_of(request.user)
-    copies.keep(draft, kept, by=user)
-    head = draft.revisions.order_by("-number").values_list("number", flat=True)[0]
+    try:
+        copies.keep(draft, kept, by=user)
+        head = copies.newest_of(draft)
+    except DraftGone as gone:
+        return JsonResponse({"detail": str(gone)}, status=404)
     return JsonResponse({"head": head, "others": copies.others_here(draft, user)})
 
 
@@ -74,8 +77,11 @@ def copy_drop(request: HttpRequest, pk: int) -> HttpResponse:
 def copy_merged(request: HttpRequest, pk: int) -> HttpResponse:
     """Take a merged text as the working copy on the newest revision, and go on with it."""
     draft = get_object_or_404(Draft, pk=pk)
-    head = draft.revisions.order_by("-number").values_list("number", flat=True)[0]
     code = request.POST.get("code", "").replace("\r\n", "\n").replace("\0", "")
     tab = request.POST.get("tab", "")[:64] or "form"
-    copy = copies.keep(draft, Kept(tab, head, code), by=actor_of(request.user))
+    try:
+        kept = Kept(tab, copies.newest_of(draft), code)
+        copy = copies.keep(draft, kept, by=actor_of(request.user))
+    except DraftGone as gone:
+        raise Http404(str(gone)) from gone
     return redirect(reverse("workbench", args=[pk]) + f"?copy={copy.pk}")

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from curation.models import AuditEvent, Category, FixStep, Subcategory
@@ -32,6 +34,7 @@ def taxonomy(request: HttpRequest) -> HttpResponse:
         category.step_count = sum(n for (of, _), n in counts.items() if of == category.pk)
         for sub in category.subs:
             sub.step_count = counts.get((category.pk, sub.pk), 0)
+    _focus(found, request.GET.get("moved", ""))
     undoable = service.undoable()
     changes = list(service.history()[:CHANGES_SHOWN])
     for change in changes:
@@ -45,13 +48,24 @@ def taxonomy(request: HttpRequest) -> HttpResponse:
     return render(request, "curation/taxonomy.html", context)
 
 
+def _focus(categories: list[Any], moved: str) -> None:
+    """Mark what was moved, so that its button can be pressed again at once."""
+    key, _, way = moved.partition(":")
+    for category in categories:
+        category.focus = way if key == f"c{category.pk}" else ""
+        for sub in category.subs:
+            sub.focus = way if key == f"s{sub.pk}" else ""
+
+
 @require_POST
 def taxonomy_change(request: HttpRequest) -> HttpResponse:
-    """Show what a change would do; with `confirmed` make it."""
+    """Show what a change would do; with `confirmed` make it. A move by one place needs no look."""
     _check_editor(request)
     user = actor_of(request.user)
     try:
         operation = _operation(request)
+        if isinstance(operation, service.Move):
+            return _moved(request, operation)
         if request.POST.get("confirmed"):
             done = service.apply(operation, by=user)
             messages.success(request, f"Done: {done.target}. It can be taken back below.")
@@ -65,6 +79,14 @@ def taxonomy_change(request: HttpRequest) -> HttpResponse:
         "sent": [pair for pair in sent if pair[0] != "csrfmiddlewaretoken"],
     }
     return render(request, "curation/taxonomy_preview.html", context)
+
+
+def _moved(request: HttpRequest, move: service.Move) -> HttpResponse:
+    """Made at once; the page opens with the same button focused, to be pressed again."""
+    service.apply(move, by=actor_of(request.user))
+    query = urlencode({"moved": request.POST["move"]})
+    # No fragment: browsers focus nothing where an address has one.
+    return redirect(f"{reverse('taxonomy')}?{query}")
 
 
 @require_GET
@@ -117,6 +139,7 @@ def _operation(request: HttpRequest) -> Operation:
         "merge": _merge,
         "split": _split,
         "dissolve": _dissolve,
+        "move": _move,
     }
     kind = kinds.get(request.POST.get("do", ""))
     if kind is None:
@@ -171,6 +194,14 @@ def _dissolve(request: HttpRequest) -> Operation:
     if isinstance(item, Category):
         raise TaxonomyRefused("A category is merged into another, not dissolved.")
     return service.Dissolve(item)
+
+
+def _move(request: HttpRequest) -> Operation:
+    """One place up or down: "c3:up", "s7:down"."""
+    key, _, way = request.POST.get("move", "").partition(":")
+    item = _item(key)
+    place = service.siblings(item).index(item) + 1
+    return service.Move(item, place - 1 if way == "up" else place + 1)
 
 
 def _text(query: QueryDict, name: str) -> str:

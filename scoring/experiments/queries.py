@@ -124,3 +124,12 @@ def progress_of(experiment: Experiment) -> Progress:
 def is_live(experiment: Experiment, progress: Progress) -> bool:
     """Whether the page should look again by itself."""
     return experiment.batch.state == BatchState.RUNNING or bool(progress.waiting)
+
+
+def is_drafted(experiment: Experiment) -> bool:
+    """Whether every example, also one that came later, is drafted under every setting."""
+    examples = experiment.dataset.examples.filter(not_runnable="").count()
+    drafted = Translation.objects.filter(
+        setting__experiment=experiment, state=TranslationState.DRAFTED
+    )
+    return drafted.count() == examples * experiment.settings.count()

@@ -5,11 +5,12 @@ from typing import TypedDict
 from curation.enums import ModelRole, PromptUse
 from curation.llm.prompts import current, load_shipped
 from curation.models import Dataset, LanguageModel
-from scoring.enums import ExperimentKind, TranslationState
+from scoring.enums import ExperimentKind
 from scoring.experiments import services
 from scoring.experiments.pipeline import Work
 from scoring.experiments.policy import Policy, Source
-from scoring.models import Experiment, Translation
+from scoring.experiments.queries import is_drafted
+from scoring.models import Experiment
 
 SLUG = "sample"
 RECORDING = "recorded:sample"
@@ -57,19 +58,10 @@ def load(dataset: Dataset) -> Experiment:
             ],
             by=None,
         )
-    if not _is_complete(experiment):
+    if not is_drafted(experiment):
         services.start(experiment, by=None, here=True)
         Work(experiment).run()
     return experiment
-
-
-def _is_complete(experiment: Experiment) -> bool:
-    """Whether every example, also one that a newer version brought, is drafted everywhere."""
-    examples = experiment.dataset.examples.filter(not_runnable="").count()
-    drafted = Translation.objects.filter(
-        setting__experiment=experiment, state=TranslationState.DRAFTED
-    )
-    return drafted.count() == examples * experiment.settings.count()
 
 
 def _setting(role: str, use: PromptUse, models: dict[str, LanguageModel]) -> services.SettingPlan:

@@ -24,7 +24,7 @@ from scoring.enums import ExperimentKind, TranslationState
 from scoring.experiments import pipeline, planning
 from scoring.experiments.policy import Policy, PolicyRefused, Source
 from scoring.experiments.prompting import Prompts
-from scoring.judging import open_purse, purse_of
+from scoring.judging import begin, purse_of
 from scoring.models import Experiment, Setting, Translation
 from scoring.tasks import send_experiment
 
@@ -218,7 +218,7 @@ def _stop(batch_id: int, *, by: Actor) -> bool:
 @transaction.atomic
 def request_scores(experiment: Experiment, *, by: Actor) -> None:
     """Have a worker compute what is missing and ask the judges, also those that cost something."""
-    open_purse(experiment)
+    begin(experiment)
     record("scores.requested", experiment, dataset=experiment.dataset, by=by)
     transaction.on_commit(partial(score_tasks.send, experiment.pk, paid=True))
 

@@ -18,7 +18,13 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
 from django.db import DataError, IntegrityError, connection, models, transaction
 
-from curation.importers.snapshots import FORMAT, Restored, SnapshotRefused, manifest_of
+from curation.importers.snapshots import (
+    FORMAT,
+    Progress,
+    Restored,
+    SnapshotRefused,
+    manifest_of,
+)
 from curation.importers.source import MOST_ATTACHMENT_BYTES
 from curation.models import (
     Attachment,
@@ -39,6 +45,7 @@ from executor.enums import RunState
 from executor.models import Run, Verdict
 from executor.parity.contract import Contract, ContractError
 from scoring.exporters.base import Tally
+from scoring.models import ExportJob, Release
 from scoring.snapshots.fields import (
     COMMENT_PEOPLE,
     DATASET,
@@ -72,14 +79,23 @@ M = TypeVar("M", bound=models.Model)
 
 
 def restore_snapshot(
-    file: Path | IO[bytes], slug: str, by: Actor = None, dry_run: bool = False
+    file: Path | IO[bytes],
+    slug: str,
+    by: Actor = None,
+    dry_run: bool = False,
+    *,
+    uploaded: bool = False,
+    progress: Progress | None = None,
 ) -> Restored:
     """Make the dataset `slug` what the snapshot holds.
 
     Raises:
-        SnapshotRefused: it is broken, or the dataset holds something else already.
+        SnapshotRefused: it is broken, the dataset holds something else already, or it is
+            `uploaded` by someone who may not vouch for it.
     """
     _check_slug(slug)
+    if uploaded:
+        _check_origin(file, by)
     with _opened(file) as archive:
         manifest = _checked(archive)
         dataset = Dataset.objects.filter(slug=slug).first()
@@ -87,7 +103,7 @@ def restore_snapshot(
             return _compared(dataset, manifest)
         try:
             with transaction.atomic():
-                restored = _Restore(archive, manifest, slug, by, dry_run).all()
+                restored = _Restore(archive, manifest, slug, by, dry_run, progress).all()
                 if dry_run:
                     transaction.set_rollback(True)
         except (DataError, IntegrityError) as error:
@@ -115,6 +131,33 @@ def _check_slug(slug: str) -> None:
         raise SnapshotRefused(f"“{slug}” cannot name a dataset.") from None
     if len(slug) > 64:
         raise SnapshotRefused(f"“{slug}” is longer than 64 letters.")
+
+
+def _check_origin(file: Path | IO[bytes], by: Actor) -> None:
+    """Names and verdicts in a snapshot are taken as they stand: not from just anyone.
+
+    Raises:
+        SnapshotRefused: this studio did not make it, and `by` does not administer the studio.
+    """
+    if by is not None and by.is_superuser:
+        return
+    digest = _digest(file)
+    exports = ExportJob.objects.filter(format="snapshot", sha256=digest)
+    if not exports.exists() and not Release.objects.filter(sha256=digest).exists():
+        raise SnapshotRefused(
+            "This studio did not make this snapshot, so the names and verdicts in it are only as "
+            "good as who did. Someone who administers the studio can bring it in."
+        )
+
+
+def _digest(file: Path | IO[bytes]) -> str:
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    file.seek(0)
+    found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    file.seek(0)
+    return found
 
 
 def _checked(archive: zipfile.ZipFile) -> dict[str, Any]:
@@ -162,7 +205,7 @@ def _compared(dataset: Dataset, manifest: Raw) -> Restored:
         return Restored(dataset.slug, tally.examples, tally.steps, same=True)
     raise SnapshotRefused(
         f"Dataset {dataset.slug} holds other examples already. A snapshot goes into a new or "
-        "empty dataset: choose another --dataset."
+        "empty dataset: choose another one."
     )
 
 
@@ -175,6 +218,7 @@ class _Restore:
     slug: str
     by: Actor
     dry_run: bool
+    progress: Progress | None = None
     tally: Tally = field(default_factory=Tally)
     people: dict[str, User] = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
@@ -187,9 +231,13 @@ class _Restore:
         with self._told(TAXONOMY):
             for raw in _list(self._json(TAXONOMY)):
                 self._category(_object(raw))
+        seen, size = 0, self.archive.getinfo(EXAMPLES).file_size
         for number, line in enumerate(self._lines(), start=1):
             with self._told(f"{EXAMPLES}, line {number}"):
                 self._example(dataset, _object(_parsed(line)))
+            seen += len(line)
+            if self.progress:
+                self.progress(seen, size)
         _check_constraints()
         record(
             "dataset.restored",

@@ -74,6 +74,9 @@
         if (answer.type === "opaqueredirect" || answer.status === 403) {
           trouble = "; you were signed out: sign in in another tab";
           later();
+        } else if (answer.status === 404) {
+          trouble = "; this draft was deleted, or you may not see it any more: copy what you need";
+          later();
         } else if (!answer.ok) {
           trouble = "; the server could not keep it and is asked again";
           later();

@@ -1,13 +1,11 @@
 // Shortcuts, their sheet (?) and the command palette (Ctrl-K). A command is any element with
 // data-command; data-keys is its shortcut, which each person can change. None fires in a field.
 (() => {
-  const storeKey = "t2j-keys";
+  const chosen = window.t2jFollow("keys");
   const read = () => {
-    try { return JSON.parse(localStorage.getItem(storeKey)) || {}; } catch { return {}; }
+    try { return JSON.parse(chosen.text()) || {}; } catch { return {}; }
   };
-  const write = (map) => {
-    try { localStorage.setItem(storeKey, JSON.stringify(map)); } catch { /* they last this page */ }
-  };
+  const write = (map) => chosen.keep(JSON.stringify(map));
   let own = read();
 
   const commands = () =>

@@ -1,10 +1,8 @@
 // Runs before the first paint, so that a remembered theme does not flash.
 (() => {
-  const key = "t2j-theme";
   const root = document.documentElement;
-  const read = () => {
-    try { return localStorage.getItem(key) || "auto"; } catch { return "auto"; }
-  };
+  const chosen = window.t2jFollow("theme");
+  const read = () => chosen.text() || "auto";
   const apply = (theme) => {
     if (theme === "auto") delete root.dataset.theme;
     else root.dataset.theme = theme;
@@ -33,7 +31,7 @@
     show(read());
     button.addEventListener("click", () => {
       const theme = order[(order.indexOf(read()) + 1) % order.length];
-      try { localStorage.setItem(key, theme); } catch { /* private mode: the theme lasts this page */ }
+      chosen.keep(theme);
       apply(theme);
       show(theme);
       announce();

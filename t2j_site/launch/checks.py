@@ -20,6 +20,7 @@ _CHECKS = {
     "import-linter": ["lint-imports"],
     "djlint": ["djlint", "--lint", "templates"],
     "migrations": ["python", "manage.py", "makemigrations", "--check", "--dry-run"],
+    "known holes": ["python", "-m", "t2j_site.launch.audit"],
 }
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

@@ -13,10 +13,20 @@ def main() -> None:
         call_command("migrate", interactive=False, stdout=sys.stderr)
         call_command("ensure_admin")
         call_command("load_prompts", stdout=sys.stderr)
-        call_command("load_sample")
-        call_command("load_experiment")
+        load_sample()
     except CommandError as error:
         sys.exit(str(error))
+
+
+def load_sample() -> None:
+    """Load the sample dataset and its experiment, where they are not loaded as they lie on disk."""
+    from scoring.experiments import loaded  # Django must be set up
+
+    if loaded.is_current():
+        return
+    call_command("load_sample")
+    call_command("load_experiment")
+    loaded.remember()
 
 
 if __name__ == "__main__":

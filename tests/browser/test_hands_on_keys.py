@@ -133,6 +133,7 @@ def addresses(draft: Draft, dataset: Dataset) -> Iterator[str]:
     for name in (
         "dataset-detail",
         "dataset-members",
+        "dataset-webhooks",
         "dataset-history",
         "dataset-trash",
         "dataset-agreement",

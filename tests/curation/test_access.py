@@ -258,7 +258,9 @@ def test_who_is_not_signed_in_gets_nothing(mine: World) -> None:
 
 LISTS = [name for name in NAMES if name.startswith("api-") and name.endswith("-list")]
 # The taxonomy, prompts and models are everyone's.
-OF_ALL = {"api-category-list", "api-prompt-list", "api-model-list"}
+OF_ALL = {
+    *("api-category-list", "api-category-change-list", "api-prompt-list", "api-model-list"),
+}
 
 
 @pytest.mark.parametrize("name", [name for name in LISTS if name not in OF_ALL])

@@ -1,15 +1,20 @@
 """Working copies on the server, the trash, and the way back from both."""
 
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection, transaction
 from django.utils import timezone
 
 from curation.models import AuditEvent, Comment, Draft, Example, FixStep, Revision, WorkingCopy
 from curation.permissions import access_to
 from curation.services import comments, copies, steps, trash, undo
-from curation.services.copies import Kept
+from curation.services.copies import DraftGone, Kept
 from curation.services.steps import StepText
 from curation.services.trash import TrashRefused
 from executor.models import Run
@@ -118,3 +123,50 @@ def test_what_lost_its_place_stays_in_the_trash(example: Example, ann: User) -> 
         trash.bring_back(kept, by=ann)
     assert dataset.trash.count() == 1
     assert dataset.examples.get() == other
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_draft_is_deleted_in_the_instant_of_an_autosave(ann: User, whole: bool) -> None:
+    """Whichever comes first, both end in a sentence or in what was wanted."""
+    draft = make_draft()
+    # Another object than the editor's, as in another request: what is deleted forgets its id.
+    item = Example.objects.get() if whole else Draft.objects.get()
+    # The deletion is under way: the autosave waits for it, and is told.
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            kept = trash.delete(item, by=ann)
+            saving = pool.submit(_apart, copies.keep, draft, Kept("tab", 0, "x"), by=ann)
+            _wait_for_a_lock()
+        with pytest.raises(DraftGone, match="can bring it back"):
+            saving.result(30)
+    assert not WorkingCopy.objects.exists()
+    trash.bring_back(kept, by=ann)
+    draft = Draft.objects.get()
+    # The autosave is under way: the deletion waits, and takes the copy along.
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            copies.keep(draft, Kept("tab", 0, "x"), by=ann)
+            deleting = pool.submit(_apart, trash.delete, draft.example if whole else draft, by=ann)
+            _wait_for_a_lock()
+        trash.bring_back(deleting.result(30), by=ann)
+    assert WorkingCopy.objects.get().code == "x"
+
+
+def _apart(do: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+    """In a connection of its own, as another request has."""
+    try:
+        return do(*arguments, **more)
+    finally:
+        connection.close()
+
+
+def _wait_for_a_lock() -> None:
+    blocked = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    for _ in range(300):
+        with connection.cursor() as cursor:
+            cursor.execute(blocked)
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.05)
+    raise AssertionError("nobody waited")

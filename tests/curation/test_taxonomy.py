@@ -19,6 +19,7 @@ from curation.services.taxonomy import (
     Add,
     Dissolve,
     Merge,
+    Move,
     Place,
     Rename,
     Split,
@@ -124,6 +125,29 @@ def test_a_dissolved_subcategory_leaves_the_category(world: World) -> None:
     assert picture() == before
 
 
+def names() -> list[str]:
+    return list(Category.objects.values_list("name", flat=True))
+
+
+def test_an_order_is_changed_and_taken_back(world: World) -> None:
+    for name in ("Third", "Fourth"):
+        apply(Add(name), by=world.lead)
+    # Shipped rows may share a number.
+    Category.objects.update(position=7)
+    before = picture()
+    event = apply(Move(Category.objects.get(name="State"), 1), by=world.lead)
+    assert names() == ["State", "API misuse", "Fourth", "Third"]
+    taxonomy.undo(event, by=world.lead)
+    assert picture() == before
+
+
+def test_subcategories_are_moved_within_their_category(world: World) -> None:
+    was = [sub.name for sub in world.api.subcategories.all()]
+    apply(Move(world.name, 1 if was[0] == "Argument" else 2), by=world.lead)
+    assert [sub.name for sub in world.api.subcategories.all()] == was[::-1]
+    assert list(world.state.subcategories.all()) == [world.same]
+
+
 def test_only_the_newest_change_is_taken_back_and_once(world: World) -> None:
     first = apply(Add("One"), by=world.lead)
     second = apply(Add("Two"), by=world.lead)
@@ -153,6 +177,9 @@ def test_what_people_used_since_is_not_pulled_away(world: World) -> None:
         (lambda w: Rename([Words(w.api, "State", "")]), "is there already"),
         (lambda w: Merge([w.api], w.api), "Choose something to merge"),
         (lambda w: Merge([w.api], w.same), "A category is merged into a category"),
+        (lambda w: Move(w.api, 1), "It is there already"),
+        (lambda w: Move(w.api, 0), "places 1 to 2"),
+        (lambda w: Move(w.state, 3), "places 1 to 2"),
         (lambda w: Split(Place(w.api), [], Place(w.state)), "Choose the steps"),
         (lambda w: Split(Place(w.api), [1], None), "Say where"),
     ],
@@ -199,6 +226,7 @@ def test_the_shipped_file_does_not_undo_what_people_did(world: World) -> None:
     api, state = Category.objects.get(slug="api"), Category.objects.get(slug="state")
     apply(Rename([Words(api, "Wrong call", "Ours.")]), by=world.lead)
     apply(Merge([state], api), by=world.lead)
+    apply(Move(Category.objects.get(slug="numerics"), 1), by=world.lead)
     was = picture()
     call_command("load_taxonomy", stdout=io.StringIO())
     assert picture() == was

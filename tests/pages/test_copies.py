@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from curation.models import Category, Draft, WorkingCopy
-from curation.services import copies
+from curation.models import Category, Draft, Trash, WorkingCopy
+from curation.services import copies, trash
 from curation.services.copies import Kept
 from curation.services.steps import StepText, save_step
 from tests.factories import DRAFT, FIXED, head_of, make_draft, make_user
@@ -47,6 +47,24 @@ def test_a_copy_is_kept_and_shown_again(client: Client, draft: Draft, person: Us
 )
 def test_a_broken_copy_is_refused(client: Client, draft: Draft, body: dict[str, Any]) -> None:
     assert keep(client, draft, **body).status_code == 400
+    assert not WorkingCopy.objects.exists()
+
+
+def test_a_draft_that_was_deleted_under_an_autosave_is_said(
+    client: Client, draft: Draft, person: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found_and_deleted(*_: Any, **__: Any) -> Draft:
+        found = Draft.objects.get(pk=draft.pk)
+        trash.delete(Draft.objects.get(pk=draft.pk), by=person)
+        return found
+
+    # Between the look for the draft and the row that is to be kept.
+    monkeypatch.setattr("curation.views.copies.get_object_or_404", found_and_deleted)
+    answer = keep(client, draft)
+    assert answer.status_code == 404 and "This draft was deleted." in answer.json()["detail"]
+    trash.bring_back(Trash.objects.get(), by=person)
+    url = reverse("copy-merged", args=[draft.pk])
+    assert client.post(url, {"tab": "t", "code": FIXED}).status_code == 404
     assert not WorkingCopy.objects.exists()
 
 

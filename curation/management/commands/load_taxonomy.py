@@ -22,7 +22,7 @@ class Command(BaseCommand):
 def load_taxonomy() -> int:
     """Bring the database in line with the file, by slug; nothing is removed.
 
-    What people renamed, merged or described stays as they left it.
+    What people renamed, merged, described or moved stays as they left it.
 
     Returns:
         How many categories and subcategories were added or changed.
@@ -47,11 +47,7 @@ def _put(
     position: int,
 ) -> tuple[Any, bool]:
     """The row with `key` (None: people gave its name to another), and whether it was written."""
-    wanted = {
-        "name": item["name"],
-        "description": item.get("description", ""),
-        "position": position,
-    }
+    wanted = {"name": item["name"], "description": item.get("description", "")}
     row = model.ever.filter(**key).first()
     if row is not None and (row.edited or row.retired):
         return row, False
@@ -60,7 +56,7 @@ def _put(
     if same.exists():
         return row, False
     if row is None:
-        return model.ever.create(**key, **wanted), True
+        return model.ever.create(**key, **wanted, position=position), True
     if all(getattr(row, name) == value for name, value in wanted.items()):
         return row, False
     for name, value in wanted.items():

@@ -125,7 +125,7 @@ def test_judges_are_stopped_and_asked_again(client: Client, scored: Experiment) 
     assert purse.state == BatchState.STOPPED
     client.post(reverse("experiment-score", args=[scored.slug]))
     purse.refresh_from_db()
-    assert (purse.state, purse.reason) == (BatchState.READY, "")
+    assert (purse.state, purse.reason) == (BatchState.RUNNING, "")
     told = AuditEvent.objects.filter(dataset=scored.dataset).order_by("pk")
     assert [each.action for each in told][-2:] == ["judges.stopped", "scores.requested"]
 
