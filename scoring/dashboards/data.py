@@ -96,9 +96,9 @@ class Data:
         difficulties: Counter[str] = Counter()
         models: Counter[str] = Counter()
         rows = Tally.objects.filter(dataset=self.dataset, measure="draft")
-        for difficulty, model, number in rows.values_list("difficulty", "model").annotate(
-            total=Sum("number")
-        ):
+        grouped = rows.values_list("difficulty", "model").annotate(total=Sum("number"))
+        # In the order of their names, so that equal counts always stand alike.
+        for difficulty, model, number in grouped.order_by("model", "difficulty"):
             difficulties[difficulty] += number
             models[model] += number
         return difficulties, models
