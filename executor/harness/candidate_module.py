@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import bridge, effort, models, observations, recipe, report, snippet, varied
+from . import bridge, contexts, effort, models, observations, recipe, report, snippet, varied
 from .adapter import Adapter
 from .jax_values import (
     arrays_of,
@@ -40,6 +40,7 @@ def main() -> None:
     state: dict[str, Any] = {"phase": "import", "error": None, "notes": [], "times": {}}
     settings = report.job()
     effort.spare(settings)
+    contexts.install()
     state["versions"] = versions()
     runner = Candidate(settings, report.read("shared.npz"), state)
     try:

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import (
     compiled,
+    contexts,
     effort,
     program_run,
     program_values,
@@ -38,6 +39,7 @@ def main() -> None:
     program_run.open_providers(int(settings["data_examples"]))
     program_run.seed_generators(int(settings["seed"]))
     compiled.install()
+    contexts.install()
     replayer = start_replay(settings)
     libraries = settings.get("libraries", [])
     carrier = start_carrying(settings) if replayer is not None and libraries else None
