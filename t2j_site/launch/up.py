@@ -4,6 +4,7 @@ import http.client
 import os
 import secrets
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,10 @@ _HEALTHY_S = 60.0
 _STARTING_S = 20.0
 _WORKER_TRIES = 3
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (read here, not bound)
+
+
+# Python drops what a signal raises while it clears up an object: the next look hears it then.
+_ASKED_TO_STOP = threading.Event()
 
 
 class _StopRequested(BaseException):
@@ -237,6 +242,8 @@ class _Studio:
         return True
 
     def _look_after(self) -> None:
+        if _ASKED_TO_STOP.is_set():
+            raise _StopRequested
         time.sleep(_TICK_S)
         restarted = [name for name, kept in self.kept.items() if kept.look()]
         if restarted:
@@ -295,6 +302,7 @@ def _check_sandbox() -> None:
 
 def _listen_for_signals() -> None:
     def stop(*_: object) -> NoReturn:
+        _ASKED_TO_STOP.set()
         raise _StopRequested
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

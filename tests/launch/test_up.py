@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from t2j_site.launch import paths
+from t2j_site.launch import paths, up
 from t2j_site.launch.folder import Folder
 from t2j_site.launch.ports import free_port
 from t2j_site.launch.process import enter_user_namespace, user_namespace_works
@@ -133,6 +133,25 @@ def _said_by_stopping(studio: Studio) -> str:
     assert studio.process.wait(5) == 0
     assert studio.folder.leftovers() == {}
     return studio.process.communicate()[0]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_that_python_swallows_is_heard(folder: Folder) -> None:
+    class Cleared:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    try:
+        up._listen_for_signals()
+        Cleared()
+        with pytest.raises(up._StopRequested):
+            up._Studio(folder, "127.0.0.1", 1)._look_after()
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+        up._ASKED_TO_STOP.clear()
 
 
 def test_a_port_in_use_starts_nothing(folder: Folder) -> None:
