@@ -86,6 +86,7 @@ class Candidate:
         self.module: Any = None
         self.adapter: Adapter
         self.values: dict[str, Any] = {}
+        self.forwards: dict[str, Any] = {}
         self.scales: dict[str, Any] = {}
         self.draws: Any = None
 
@@ -198,16 +199,18 @@ class Candidate:
     def outputs(self) -> None:
         found = {case: plain(self._forward(self.values, case)) for case in self.inputs}
         report.write("outputs.npz", found)
+        self.forwards.clear()
         report.write("again.npz", plain(self._forward(self.values, "declared")))
 
     def _forward(self, values: dict[str, Any], case: str) -> Any:
+        """One trace serves all inputs of one form, unless each call has draws of its own."""
         inputs = self.inputs[case]
-        return self._traced(
-            case,
-            lambda v, arrays: self.adapter.run(v, with_arrays(inputs, arrays), False)[0],
-            values,
-            arrays_of(inputs),
-        )
+        form = repr(map_arrays(inputs, lambda array: (array.shape, array.dtype.name)))
+        if self.draws is not None or form not in self.forwards:
+            self.forwards[form] = lambda v, arrays: self.adapter.run(
+                v, with_arrays(inputs, arrays), False
+            )[0]
+        return self._traced(case, self.forwards[form], values, arrays_of(inputs))
 
     def train(self) -> None:
         inputs = self.inputs[self.settings["sharp_case"]]
@@ -270,7 +273,8 @@ class Candidate:
         train = bool(self.settings["mode_matters"])
         call = "train" if train else self.settings["sharp_case"]
         lr = float(self.shared["lr"])
-        start = self._trainable()
+        # The steps between are NumPy's: JAX would compile each operation for each shape.
+        start = {path: np.asarray(value) for path, value in self._trainable().items()}
         rest = {path: value for path, value in self.values.items() if path not in start}
 
         def loss(moving: dict[str, Any], still: dict[str, Any], given: list[Any]) -> Any:
@@ -283,16 +287,20 @@ class Candidate:
         step_of = jax.value_and_grad(loss, has_aux=True)
         moving, losses = dict(start), []
         for step in range(int(self.settings["training_steps"]) + 1):
-            (value, kept), found = self._traced(call, step_of, moving, rest, arrays)
+            placed = {path: jnp.asarray(value) for path, value in moving.items()}
+            (value, kept), found = self._traced(call, step_of, placed, rest, arrays)
             losses.append(np.asarray(value))
             if step < int(self.settings["training_steps"]):
                 rest = {**rest, **kept}
-                moving = {p: v - lr * self.scales[p] * found[p] for p, v in moving.items()}
+                moving = {
+                    p: v - (lr * self.scales[p] * np.asarray(found[p])).astype(v.dtype)
+                    for p, v in moving.items()
+                }
         report.write(
             "training.npz",
             {
                 "losses": np.stack(losses),
-                "moved": {p: plain(v - start[p]) for p, v in moving.items()},
+                "moved": {p: v - start[p] for p, v in moving.items()},
             },
         )
 
