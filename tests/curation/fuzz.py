@@ -317,8 +317,14 @@ def main(seed: int, count: int, megabytes: int) -> None:
         for path in large_files(Path(folder)):
             read_all(find_sources([path]), counts)
             counts["large files"] += 1
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({**counts, "megabytes": peak}))
+    print(json.dumps({**counts, "megabytes": peak_megabytes()}))
+
+
+def peak_megabytes() -> int:
+    """Of this program alone: getrusage counts what the process was before it, too."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (each for each in lines if each.startswith("VmHWM:"))
+    return int(line.split()[1]) // 1024
 
 
 if __name__ == "__main__":

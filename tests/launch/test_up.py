@@ -96,7 +96,7 @@ def test_a_second_start_says_where_the_first_serves(studio: Studio) -> None:
     assert second.returncode == 1
     assert f"http://127.0.0.1:{studio.port}/" in said
     assert "./t2j stop" in said
-    assert studio.answers()
+    until(studio.answers)
 
 
 def test_commands_use_the_running_services(studio: Studio) -> None:

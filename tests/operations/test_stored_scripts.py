@@ -48,6 +48,7 @@ CHOSEN = {
     *(f"DraftFact.{name}" for name in ("difficulty", "status", "outcome", "stage", "kind")),
     *("DraftFact.reason", "DraftFact.freshness", "DraftFact.judged_in"),
     *("Tally.measure", "Tally.difficulty"),
+    *(f"DraftCount.{name}" for name in ("difficulty", "status", "judged")),
     # Serialized records; a plain name, which a constraint of the database holds.
     *("Trash.content", "Attachment.name"),
 }
