@@ -7,7 +7,8 @@
     set(key, text) { try { localStorage.setItem(key, text); } catch { /* it lasts this page */ } },
   };
   const account = parse(document.documentElement.dataset.account || "null");
-  const cookie = (name) =>
+  // For all scripts: this one is there first.
+  window.t2jCookie = (name) =>
     document.cookie.split("; ").find((part) => part.startsWith(`${name}=`))?.slice(name.length + 1);
 
   // text() is what was chosen, null when nothing was; keep(text) chooses.
@@ -27,7 +28,7 @@
       if (!account) return;
       fetch(account.url, {
         method: "POST",
-        headers: { "Content-Type": "application/json", "X-CSRFToken": cookie("csrftoken") || "" },
+        headers: { "Content-Type": "application/json", "X-CSRFToken": t2jCookie("csrftoken") || "" },
         body: JSON.stringify({ name, text, at }),
         redirect: "manual",
         keepalive: true,

@@ -10,8 +10,6 @@
     drop(key) { try { localStorage.removeItem(key); } catch { /* nothing was kept */ } },
     keys() { try { return Object.keys(localStorage); } catch { return []; } },
   };
-  const cookie = (name) =>
-    document.cookie.split("; ").find((part) => part.startsWith(`${name}=`))?.slice(name.length + 1);
   const random = () => [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(36)).join("");
 
   const LOCAL_MS = 400;
@@ -67,7 +65,7 @@
       try {
         const answer = await fetch(url, {
           method: "POST",
-          headers: { "Content-Type": "application/json", "X-CSRFToken": cookie("csrftoken") || "" },
+          headers: { "Content-Type": "application/json", "X-CSRFToken": t2jCookie("csrftoken") || "" },
           body: JSON.stringify(bodyOf(now)),
           redirect: "manual",
         });
@@ -111,7 +109,7 @@
       if (onServer === textOf(now)) return;
       fetch(url, {
         method: "POST",
-        headers: { "Content-Type": "application/json", "X-CSRFToken": cookie("csrftoken") || "" },
+        headers: { "Content-Type": "application/json", "X-CSRFToken": t2jCookie("csrftoken") || "" },
         body: JSON.stringify(bodyOf(now)),
         redirect: "manual",
         keepalive: true,
@@ -138,7 +136,7 @@
     };
     const forget = (edit) => {
       store.drop(edit.tab === "legacy" ? plain : `${plain}-${edit.tab}`);
-      const body = new URLSearchParams({ tab: edit.tab, csrfmiddlewaretoken: cookie("csrftoken") || "" });
+      const body = new URLSearchParams({ tab: edit.tab, csrfmiddlewaretoken: t2jCookie("csrftoken") || "" });
       fetch(`${url}drop/`, { method: "POST", body, redirect: "manual", keepalive: true }).catch(() => {});
     };
     // What stands in the editor now came from there: kept under this tab's name first.

@@ -1,11 +1,8 @@
 // Shared behaviour: CSRF for htmx, dialogs, forms that are sent once, words when a request fails.
 (() => {
-  const cookie = (name) =>
-    document.cookie.split("; ").find((part) => part.startsWith(`${name}=`))?.slice(name.length + 1);
-
   // The cookie changes with a sign-in in another tab; a form's own token would then be refused.
   document.addEventListener("htmx:configRequest", (event) => {
-    const token = cookie("csrftoken") || "";
+    const token = t2jCookie("csrftoken") || "";
     event.detail.headers["X-CSRFToken"] = token;
     if (event.detail.verb !== "get") event.detail.parameters.csrfmiddlewaretoken = token;
   });
