@@ -205,8 +205,8 @@ class WorkingCopyAdmin(ReadOnlyAdmin):
 
 @admin.register(Preference)
 class PreferenceAdmin(ReadOnlyAdmin):
-    list_display = ("user", "name", "at")
-    list_filter = ("name",)
+    list_display = ["user", "name", "at"]
+    list_filter = ["name"]
 
 
 @admin.register(Layout)

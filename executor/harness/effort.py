@@ -17,6 +17,7 @@ LONG_S = 10.0
 
 
 def is_worth_it(reference_s: float) -> bool:
+    """Whether a candidate of a reference that computes so many seconds is optimised in full."""
     return reference_s > LONG_S
 
 
