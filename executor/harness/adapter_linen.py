@@ -10,6 +10,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 from flax.core import unfreeze
+from flax.core.scope import LazyRng
 
 from .adapter import Values, patched
 from .jax_values import (
@@ -49,7 +50,8 @@ class Linen:
 
     def _rngs(self) -> dict[str, Any]:
         names = ("params", "dropout", "noise", "sample", "default", "rng", "latent", "z")
-        return {name: jax.random.PRNGKey(i) for i, name in enumerate(names)}
+        # Flax traces a function for each plain key to see whether it is one.
+        return {name: LazyRng.create(jax.random.PRNGKey(i)) for i, name in enumerate(names)}
 
     def _in_mode(self, train: bool) -> Any:
         if not self.flag_fields:

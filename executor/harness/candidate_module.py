@@ -25,9 +25,8 @@ from .jax_values import (
     arrays_of,
     map_arrays,
     plain,
-    squared,
+    probe_loss,
     to_jax,
-    weighted,
     with_arrays,
 )
 from .seeds import set_seeds
@@ -87,6 +86,7 @@ class Candidate:
         self.adapter: Adapter
         self.values: dict[str, Any] = {}
         self.forwards: dict[str, Any] = {}
+        self.steps: dict[bool, Any] = {}
         self.scales: dict[str, Any] = {}
         self.draws: Any = None
 
@@ -234,64 +234,35 @@ class Candidate:
         }
 
     def gradients(self) -> None:
-        inputs = self.inputs[self.settings["sharp_case"]]
-        arrays = arrays_of(inputs)
-        places = [place for place, a in enumerate(arrays) if jnp.issubdtype(a.dtype, jnp.floating)]
+        """Of the probes' loss, by the parameters and by the inputs."""
+        case = self.settings["sharp_case"]
         free = self._trainable()
-
-        def loss(moving: dict[str, Any], chosen: list[Any], rest: list[Any]) -> Any:
-            full = list(rest)
-            for place, array in zip(places, chosen, strict=True):
-                full[place] = array
-            values = {**self.values, **moving}
-            output, _ = self.adapter.run(values, with_arrays(inputs, full), False)
-            return weighted(output)
-
-        value, (of_values, of_inputs) = self._traced(
-            self.settings["sharp_case"],
-            jax.value_and_grad(loss, argnums=(0, 1)),
-            free,
-            [arrays[p] for p in places],
-            arrays,
-        )
+        still = {path: value for path, value in self.values.items() if path not in free}
+        (value, _), (of_values, of_inputs) = self._step(case, False, False, free, still)
         report.write(
             "gradients.npz",
             {
                 "loss": plain(value),
                 "parameters": plain(of_values),
-                "inputs": {
-                    f"input[{place}]": plain(each)
-                    for place, each in zip(places, of_inputs, strict=True)
-                },
+                "inputs": {f"input[{place}]": plain(each) for place, each in of_inputs.items()},
             },
         )
 
     def training(self) -> None:
         """Plain SGD from the carried-over parameters, in train mode where the mode matters."""
-        inputs = self.inputs[self.settings["sharp_case"]]
-        arrays = arrays_of(inputs)
         train = bool(self.settings["mode_matters"])
         call = "train" if train else self.settings["sharp_case"]
         lr = float(self.shared["lr"])
         # The steps between are NumPy's: JAX would compile each operation for each shape.
         start = {path: np.asarray(value) for path, value in self._trainable().items()}
-        rest = {path: value for path, value in self.values.items() if path not in start}
-
-        def loss(moving: dict[str, Any], still: dict[str, Any], given: list[Any]) -> Any:
-            output, changed = self.adapter.run(
-                {**still, **moving}, with_arrays(inputs, given), train
-            )
-            kept = {path: changed[path] for path in still if path in changed}
-            return squared(output), kept
-
-        step_of = jax.value_and_grad(loss, has_aux=True)
+        still = {path: value for path, value in self.values.items() if path not in start}
         moving, losses = dict(start), []
         for step in range(int(self.settings["training_steps"]) + 1):
             placed = {path: jnp.asarray(value) for path, value in moving.items()}
-            (value, kept), found = self._traced(call, step_of, placed, rest, arrays)
+            (value, kept), (found, _) = self._step(call, train, True, placed, still)
             losses.append(np.asarray(value))
             if step < int(self.settings["training_steps"]):
-                rest = {**rest, **kept}
+                still = {**still, **kept}
                 moving = {
                     p: v - (lr * self.scales[p] * np.asarray(found[p])).astype(v.dtype)
                     for p, v in moving.items()
@@ -303,6 +274,37 @@ class Candidate:
                 "moved": {p: v - start[p] for p, v in moving.items()},
             },
         )
+
+    def _step(
+        self,
+        call: str,
+        train: bool,
+        square: bool,
+        moving: dict[str, Any],
+        still: dict[str, Any],
+    ) -> Any:
+        """((loss, statistics), gradients by `moving` and by the floating inputs, by place).
+
+        One function of each mode, whichever loss is asked for: compiling it is what takes time.
+        """
+        inputs = self.inputs[self.settings["sharp_case"]]
+        arrays = dict(enumerate(arrays_of(inputs)))
+        floats = {p: a for p, a in arrays.items() if jnp.issubdtype(a.dtype, jnp.floating)}
+        rest = {place: array for place, array in arrays.items() if place not in floats}
+
+        def loss(
+            moving: dict[str, Any], floats: Any, rest: Any, still: dict[str, Any], square: Any
+        ) -> Any:
+            given = [value for _, value in sorted({**floats, **rest}.items())]
+            output, changed = self.adapter.run(
+                {**still, **moving}, with_arrays(inputs, given), train
+            )
+            kept = {path: changed[path] for path in still if path in changed}
+            return probe_loss(output, square), kept
+
+        if train not in self.steps:
+            self.steps[train] = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
+        return self._traced(call, self.steps[train], moving, floats, rest, still, square)
 
     def observe(self) -> None:
         """The annotator's own probes."""

@@ -168,6 +168,14 @@ def squared(output: Any) -> Any:
     return sum(parts[1:], parts[0])
 
 
+def probe_loss(output: Any, square: Any) -> Any:
+    """`squared` or `weighted` of an output, also where `square` is known to compiled code only."""
+    leaves = floating(output)
+    if isinstance(square, bool):
+        return squared(leaves) if square else weighted(leaves)
+    return jax.lax.cond(square, squared, weighted, leaves)
+
+
 def _weights(leaf: Any, place: int) -> Any:
     return jnp.asarray(weights(tuple(leaf.shape), place), dtype=_single(leaf).dtype)
 
