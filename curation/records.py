@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from curation.enums import Difficulty, DraftStatus, Located, Origin, StepKind
 from curation.held import HeldDraft, HeldExample, HeldStep, held, held_draft
@@ -23,8 +23,7 @@ BEST_FIRST = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class StepRecord:
+class StepRecord(NamedTuple):
     """A fix step as written in a file. Categories are the file's words; `kind` "" is unsaid."""
 
     error_code: str = ""
@@ -73,12 +72,11 @@ class Record:
         return {
             "draft_code": self.draft_code,
             "final_code": self.final_code,
-            "steps": [{name: getattr(step, name) for name in _STEP_FIELDS} for step in self.steps],
+            "steps": [step._asdict() for step in self.steps],
         }
 
 
 # dataclasses.asdict copies every text's container deeply: it took a third of an import's time.
-_STEP_FIELDS = tuple(StepRecord.__slots__)
 _TOLD = tuple({*Record.__slots__} - {"draft_code", "final_code", "steps", "files", "model"})
 
 
@@ -190,13 +188,13 @@ def final_code(draft: HeldDraft) -> str:
 
 def _step_record(step: HeldStep) -> StepRecord:
     return StepRecord(
-        error_code=step.error_code,
-        error=step.error,
-        fix_info=step.fix_info,
-        fixed_code=step.fixed_code,
-        category=step.category or "",
-        subcategory=step.subcategory or "",
-        kind="" if step.kind == usual_kind(step.located) else step.kind,
+        step.error_code,
+        step.error,
+        step.fix_info,
+        step.fixed_code,
+        step.category or "",
+        step.subcategory or "",
+        "" if step.kind == usual_kind(step.located) else step.kind,
     )
 
 

@@ -1,6 +1,7 @@
 """Verify every revision of a dataset, and wait for it."""
 
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import NamedTuple
@@ -96,10 +97,11 @@ def _request_some(revisions: Sequence[Revision], device: str | None, by: Actor) 
         for revision in reversed(revisions)
         if keys[revision.pk] not in known
     }
+    turns = _in_turns(reversed(new))
     # Where someone else asked meanwhile, theirs counts.
-    Run.objects.bulk_create(reversed(new.values()), ignore_conflicts=True)
+    Run.objects.bulk_create([new[key] for key in turns], ignore_conflicts=True)
     there = known | _runs_with(set(new))
-    enqueue_all([there[key] for key in reversed(new)])
+    enqueue_all([there[key] for key in turns])
     heads = _heads(revisions)
     for revision in revisions:
         run = there[keys[revision.pk]]
@@ -113,6 +115,18 @@ def _request_some(revisions: Sequence[Revision], device: str | None, by: Actor) 
                 by=by,
             )
     return {revision.pk: there[keys[revision.pk]].pk for revision in revisions}
+
+
+def _in_turns(keys: Iterable[_Key]) -> list[_Key]:
+    """One run of each example, then the next of each.
+
+    Two workers at one example record the same reference and compile the same code, both of them.
+    """
+    turns, seen = {}, Counter[int]()
+    for key in keys:
+        turns[key] = seen[key.example_id]
+        seen[key.example_id] += 1
+    return sorted(turns, key=lambda key: turns[key])
 
 
 def _needs_a_look(run: Run, is_head: bool) -> bool:

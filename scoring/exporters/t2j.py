@@ -5,9 +5,10 @@ the newest. Our own keys (Title, Difficulty, Source, Licence, Attachments; Categ
 Kind of a step) stand there only when they say something.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from json.encoder import encode_basestring as quoted
+from operator import attrgetter
 from typing import Any
 
 from curation.importers.source import folder_of
@@ -144,19 +145,13 @@ def step_json(step: StepRecord) -> dict[str, str]:
     return {key: value for key, value in said.items() if value or key in STEP_KEYS}
 
 
-STEP_LINE = ",\n          "
-
-
 def as_text(record: Record) -> str:
     """The same as json.dumps writes it with an indent of 2, within a list of the outermost object.
 
     json.dumps itself is ten times as slow when it indents.
     """
-    parts = _members(record, RECORD_KEYS)
-    steps = ",\n        ".join(
-        f"{{\n          {STEP_LINE.join(members)}\n        }}"
-        for members in (_step_members(step) for step in record.steps)
-    )
+    parts = [_RECORD % tuple(map(quoted, _of_record(record)))]
+    steps = ",\n        ".join(map(_step_text, record.steps))
     parts.append(f'"Errors": [\n        {steps}\n      ]' if steps else '"Errors": []')
     for key, name in OWN_RECORD_KEYS.items():
         if value := getattr(record, name):
@@ -164,13 +159,19 @@ def as_text(record: Record) -> str:
     return "{\n      " + ",\n      ".join(parts) + "\n    }"
 
 
-def _members(said: Record | StepRecord, keys: Mapping[str, str]) -> list[str]:
-    return [f'"{key}": {quoted(getattr(said, name))}' for key, name in keys.items()]
+def _step_text(step: StepRecord) -> str:
+    text = _STEP % tuple(map(quoted, _of_step(step)))
+    for head, value in zip(_OWN_HEADS, _own_of_step(step), strict=True):
+        if value:
+            text += head + quoted(value)
+    return text + "\n        }"
 
 
-def _step_members(step: StepRecord) -> list[str]:
-    own = {key: name for key, name in OWN_STEP_KEYS.items() if getattr(step, name)}
-    return _members(step, STEP_KEYS) + (_members(step, own) if own else [])
+_of_record, _of_step = attrgetter(*RECORD_KEYS.values()), attrgetter(*STEP_KEYS.values())
+_own_of_step = attrgetter(*OWN_STEP_KEYS.values())
+_RECORD = ",\n      ".join(f'"{key}": %s' for key in RECORD_KEYS)
+_STEP = "{\n          " + ",\n          ".join(f'"{key}": %s' for key in STEP_KEYS)
+_OWN_HEADS = [f',\n          "{key}": ' for key in OWN_STEP_KEYS]
 
 
 def _list(names: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import DjangoAssertNumQueries
 
-from curation.enums import DraftStatus, StepKind
+from curation.enums import DraftStatus, Located, StepKind
 from curation.importers.source import PathSource
 from curation.models import Category, Dataset, Draft, Subcategory
+from curation.records import record_of
 from curation.services import steps
 from curation.services.imports import import_files
 from curation.services.steps import StepText
 from scoring.exporters import CannotWrite, Export, ExportFile, Tally, write
+from scoring.exporters.t2j import to_json
 from tests.curation import dirty
 from tests.factories import FIXED, make_dataset, make_draft, make_example
 
@@ -115,6 +118,29 @@ def test_the_sample_comes_back_the_same_and_its_steps_replay(tmp_path: Path) -> 
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "sample.json").read_bytes()
     for name in ("sample", "again"):
         assert (tmp_path / f"{name}-files.zip").is_file()
+
+
+def test_the_text_is_what_json_dumps_writes(tmp_path: Path) -> None:
+    odd = "".join(map(chr, [*range(1, 0x21), 0x7F, 0x80, 0x2028, 0x1F600])) + '"\\\\u00e9/%s%%{}é'
+    category = Category.objects.create(slug="odd", name=f"A {odd} B")
+    draft = make_draft()
+    kinds = (StepKind.FORMAT, StepKind.BEHAVIOUR, StepKind.REFERENCE)
+    for order, (kind, where) in enumerate(product(kinds, Located), start=1):
+        draft.steps.create(
+            order=order,
+            error_code=odd,
+            error=odd,
+            fix_info="" if order % 2 else odd,
+            fixed_code=odd,
+            kind=kind,
+            located=where,
+            category=category if order % 3 else None,
+        )
+    dataset = draft.example.dataset
+    export(dataset, tmp_path)
+    record = record_of(draft.example)
+    assert (tmp_path / f"{dataset.slug}.json").read_text() == dump([to_json(record)])
+    assert len(record.steps) == len(kinds) * len(Located)
 
 
 def test_a_step_saved_in_the_studio_is_in_the_export(tmp_path: Path) -> None:
