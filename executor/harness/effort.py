@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
-# The emitters of fused loops by way of MLIR are half of what compiling a small program takes.
-LITTLE = " ".join(
-    (
-        "--xla_backend_optimization_level=0",
-        "--xla_cpu_use_fusion_emitters=false",
-        "--xla_cpu_parallel_codegen_split_count=1",
-    )
-)
+LITTLE = "--xla_backend_optimization_level=0"
+# Fused loops by way of MLIR are half of what compiling a small program takes. A JAX that does not
+# know a flag ends its process, so each version is tried before it stands here.
+LESS = " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+KNOW_LESS = ("0.10",)
 # Processor seconds of the reference. Code that is not optimised takes up to three times as long.
 LONG_S = 10.0
 
@@ -31,4 +29,9 @@ def is_worth_it(reference_s: float) -> bool:
 def spare(settings: Mapping[str, Any]) -> None:
     """Call before JAX opens its device: the flags are read then, once."""
     if not settings["optimise"] and os.environ.get("JAX_PLATFORMS") == "cpu":
-        os.environ["XLA_FLAGS"] = LITTLE
+        os.environ["XLA_FLAGS"] = flags(version("jaxlib"))
+
+
+def flags(jaxlib: str) -> str:
+    """What a version of jaxlib is told to leave out."""
+    return LITTLE + LESS if jaxlib.rpartition(".")[0] in KNOW_LESS else LITTLE
