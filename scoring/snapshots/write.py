@@ -59,12 +59,12 @@ UNFINISHED = "unfinished runs"
 
 def write_snapshot(dataset: Dataset, tally: Tally) -> Iterator[bytes]:
     """The snapshot's bytes; what it holds and leaves out is counted."""
-    return zips.stream(_Writer(dataset, tally).members())
+    return zips.stream(_Writer(dataset, tally, dataset.slug).members())
 
 
-def snapshot_files(dataset: Dataset, tally: Tally) -> dict[str, dict[str, Any]]:
-    """Hash and size of every file that the dataset's snapshot would hold."""
-    writer = _Writer(dataset, tally)
+def snapshot_files(dataset: Dataset, tally: Tally, slug: str) -> dict[str, dict[str, Any]]:
+    """Hash and size of every file of the dataset's snapshot, were its slug this one."""
+    writer = _Writer(dataset, tally, slug)
     for _, pieces in writer.members():
         for _ in pieces:
             pass
@@ -75,6 +75,7 @@ def snapshot_files(dataset: Dataset, tally: Tally) -> dict[str, dict[str, Any]]:
 class _Writer:
     dataset: Dataset
     tally: Tally
+    slug: str
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def members(self) -> Iterator[tuple[str, Iterable[bytes]]]:
@@ -98,7 +99,7 @@ class _Writer:
         return {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
-            "dataset": self.dataset.slug,
+            "dataset": self.slug,
             "only": "all",
             "examples": self.tally.examples,
             "steps": self.tally.steps,
@@ -107,7 +108,7 @@ class _Writer:
 
     def _dataset(self) -> dict[str, Any]:
         return {
-            "slug": self.dataset.slug,
+            "slug": self.slug,
             **values_of(self.dataset, OF_DATASET),
             "created_by": _name(self.dataset.created_by),
         }

@@ -121,7 +121,9 @@ def test_what_is_no_whole_dataset_is_refused(foreign: bytes, chief: User) -> Non
     assert "it was changed or damaged" in upload(client, damaged(foreign))
     assert Dataset.objects.get().examples.count() == 0
     upload(client, foreign)
-    # It names itself “rich”: in a dataset of another name it is another one.
+    # It names itself “rich”, and is the same in a dataset of another name.
+    assert "copy: the same as the snapshot; nothing was changed." in upload(client, foreign)
+    Dataset.objects.get().examples.update(title="Another one")
     assert "holds other examples already" in upload(client, foreign)
 
 

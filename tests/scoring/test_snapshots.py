@@ -240,7 +240,7 @@ def put(path: str, value: Any) -> Callable[[list[Any]], None]:
         ("0/drafts/0/approved_by", 7, "name is not text"),
         ("0/drafts/0/original", 9, "original names the draft 9"),
         ("0/drafts/0/revisions", [], "no revision 0"),
-        ("0/drafts/0/revisions/1/number", 0, "the database refused"),
+        ("0/drafts/0/revisions/1/number", 0, "Two revisions have the number 0"),
         ("0/drafts/0/steps/0/category", "nope", "The category nope"),
         ("0/drafts/0/steps/0/after", 99, "names the revision 99"),
         ("0/drafts/0/steps/0/order", None, "order is empty"),
