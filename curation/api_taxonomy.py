@@ -11,12 +11,14 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from curation.api import Refused, refusal
+from curation.api_base import Refused, refusal
 from curation.models import AuditEvent, Category, FixStep, Subcategory
 from curation.serializers import CategorySerializer
 from curation.services import taxonomy
+from curation.services import taxonomy_changes as changes
 from curation.services.audit import actor_of
-from curation.services.taxonomy import Change, Operation, Place, TaxonomyRefused, Words
+from curation.services.taxonomy import Change
+from curation.services.taxonomy_changes import Operation, Place, TaxonomyRefused, Words
 
 MOST = 1000
 MOST_TEXT = 1000
@@ -54,7 +56,7 @@ class PreviewSerializer(serializers.Serializer[Any]):
 
 
 class NewCategorySerializer(PreviewSerializer):
-    name = serializers.CharField(max_length=taxonomy.NAME_LENGTH)
+    name = serializers.CharField(max_length=changes.NAME_LENGTH)
     description = serializers.CharField(
         max_length=MOST_TEXT, required=False, default="", allow_blank=True
     )
@@ -72,7 +74,7 @@ class NewCategorySerializer(PreviewSerializer):
 class WordsSerializer(PlaceSerializer):
     """A new name and description of a place; what is left out stays."""
 
-    name = serializers.CharField(max_length=taxonomy.NAME_LENGTH, required=False)
+    name = serializers.CharField(max_length=changes.NAME_LENGTH, required=False)
     description = serializers.CharField(max_length=MOST_TEXT, required=False, allow_blank=True)
 
 
@@ -104,7 +106,7 @@ class SplitCategorySerializer(PreviewSerializer):
     )
     target = PlaceSerializer(required=False, allow_null=True, default=None)
     name = serializers.CharField(
-        max_length=taxonomy.NAME_LENGTH,
+        max_length=changes.NAME_LENGTH,
         required=False,
         default="",
         allow_blank=True,
@@ -180,7 +182,7 @@ class CategoryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Category]):
     def create(self, request: Request) -> Response:
         """Add a category or subcategory. Takes the lead of any dataset."""
         said = self._said(NewCategorySerializer)
-        operation = taxonomy.Add(said["name"], said["description"], said["category"])
+        operation = changes.Add(said["name"], said["description"], said["category"])
         return self._answer(operation, said, made=status.HTTP_201_CREATED)
 
     @extend_schema(request=RenameSerializer, responses=ANSWERS)
@@ -188,7 +190,7 @@ class CategoryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Category]):
     def rename(self, request: Request) -> Response:
         """Give new names and descriptions, any number at once; names may change places."""
         said = self._said(RenameSerializer)
-        return self._answer(taxonomy.Rename([_words(each) for each in said["words"]]), said)
+        return self._answer(changes.Rename([_words(each) for each in said["words"]]), said)
 
     @extend_schema(request=MergeCategoriesSerializer, responses=ANSWERS)
     @action(detail=False, methods=["post"])
@@ -196,7 +198,7 @@ class CategoryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Category]):
         """Make several categories, or several subcategories, one."""
         said = self._said(MergeCategoriesSerializer)
         sources = [each["place"].item for each in said["sources"]]
-        return self._answer(taxonomy.Merge(sources, said["target"]["place"].item), said)
+        return self._answer(changes.Merge(sources, said["target"]["place"].item), said)
 
     @extend_schema(request=SplitCategorySerializer, responses=ANSWERS)
     @action(detail=False, methods=["post"])
@@ -205,7 +207,7 @@ class CategoryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Category]):
         said = self._said(SplitCategorySerializer)
         source, to = said["place"]["place"], said["target"] and said["target"]["place"]
         chosen = self._chosen(source, said["steps"], said["q"])
-        return self._answer(taxonomy.Split(source, chosen, to, said["name"]), said)
+        return self._answer(changes.Split(source, chosen, to, said["name"]), said)
 
     @extend_schema(request=DissolveSerializer, responses=ANSWERS)
     @action(detail=False, methods=["post"])
@@ -216,14 +218,14 @@ class CategoryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Category]):
         if isinstance(item, Category):
             message = "A category is merged into another, not dissolved: name a subcategory."
             raise ValidationError({"subcategory": [message]})
-        return self._answer(taxonomy.Dissolve(item), said)
+        return self._answer(changes.Dissolve(item), said)
 
     @extend_schema(request=MoveCategorySerializer, responses=ANSWERS)
     @action(detail=False, methods=["post"])
     def move(self, request: Request) -> Response:
         """Change the order: of categories, or of the subcategories of one."""
         said = self._said(MoveCategorySerializer)
-        return self._answer(taxonomy.Move(said["place"].item, said["to"]), said)
+        return self._answer(changes.Move(said["place"].item, said["to"]), said)
 
     def _said(self, serializer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
         _check_editor(self.request)

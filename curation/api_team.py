@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from curation.api import Filters, Refused, Visible, refusal
+from curation.api_base import Filters, Refused, Visible, refusal
 from curation.enums import MemberRole, WebhookEvent
 from curation.llm.prompts import PromptRefused, save_version
 from curation.models import (

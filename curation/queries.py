@@ -4,10 +4,20 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from curation.enums import DraftStatus
-from curation.models import AuditEvent, Category, Dataset, Draft, DraftCount, Example, FixStep
+from curation.models import (
+    AuditEvent,
+    Category,
+    Dataset,
+    Draft,
+    DraftCount,
+    Example,
+    FixStep,
+    Revision,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +139,13 @@ def history_of(draft: Draft) -> QuerySet[AuditEvent]:
 def categories() -> QuerySet[Category]:
     """The taxonomy, subcategories fetched along."""
     return Category.objects.prefetch_related("subcategories")
+
+
+def drafts_with_counts() -> QuerySet[Draft]:
+    """Drafts with what the API says about them."""
+    newest = Revision.objects.filter(draft=OuterRef("pk")).order_by("-number")
+    steps = FixStep.objects.filter(draft=OuterRef("pk")).order_by().values("draft")
+    return Draft.objects.select_related("example__dataset", "created_by", "assignee").annotate(
+        head_number=Subquery(newest.values("number")[:1]),
+        step_count=Coalesce(Subquery(steps.annotate(n=Count("pk")).values("n")), 0),
+    )

@@ -19,9 +19,9 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from curation import api as curation
+from curation import api_drafts as curation
 from curation import hunks
-from curation.api import Filters, Refused, Visible, refusal
+from curation.api_base import Filters, Refused, Visible, refusal
 from curation.conditional import unchanged
 from curation.enums import MemberRole
 from curation.importers.base import Options

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from curation.api import Filters, Refused, Visible, refusal
+from curation.api_base import Filters, Refused, Visible, refusal
 from curation.enums import MemberRole
 from curation.llm.calls import LlmError
 from curation.models import Dataset

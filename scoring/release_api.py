@@ -12,7 +12,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from curation.api import Filters, Refused, Visible, refusal
+from curation.api_base import Filters, Refused, Visible, refusal
 from curation.enums import MemberRole
 from curation.models import Dataset
 from curation.permissions import require

@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import DefaultRouter
 
 from curation import api as curation
+from curation import api_drafts as drafts
 from curation import api_taxonomy as taxonomy
 from curation import api_team as team
 from executor import api as executor
@@ -21,9 +22,9 @@ router.register("datasets", curation.DatasetViewSet, "api-dataset")
 router.register("examples", curation.ExampleViewSet, "api-example")
 router.register("attachments", curation.AttachmentViewSet, "api-attachment")
 router.register("drafts", executor.DraftViewSet, "api-draft")
-router.register("revisions", curation.RevisionViewSet, "api-revision")
+router.register("revisions", drafts.RevisionViewSet, "api-revision")
 router.register("steps", executor.StepViewSet, "api-step")
-router.register("comments", curation.CommentViewSet, "api-comment")
+router.register("comments", drafts.CommentViewSet, "api-comment")
 router.register("categories", taxonomy.CategoryViewSet, "api-category")
 router.register("categories/changes", taxonomy.TaxonomyChangeViewSet, "api-category-change")
 router.register("events", team.EventViewSet, "api-event")

@@ -16,8 +16,9 @@ from curation.models import AuditEvent, Category, FixStep, Subcategory
 from curation.permissions import visible
 from curation.queries import categories
 from curation.services import taxonomy as service
+from curation.services import taxonomy_changes as changes
 from curation.services.audit import actor_of
-from curation.services.taxonomy import Item, Operation, Place, TaxonomyRefused
+from curation.services.taxonomy_changes import Item, Operation, Place, TaxonomyRefused
 
 STEPS_PER_PAGE = 50
 CHANGES_SHOWN = 30
@@ -36,13 +37,13 @@ def taxonomy(request: HttpRequest) -> HttpResponse:
             sub.step_count = counts.get((category.pk, sub.pk), 0)
     _focus(found, request.GET.get("moved", ""))
     undoable = service.undoable()
-    changes = list(service.history()[:CHANGES_SHOWN])
-    for change in changes:
+    made = list(service.history()[:CHANGES_SHOWN])
+    for change in made:
         change.undoable = change.pk in undoable  # type: ignore[attr-defined]
     context = {
         "categories": found,
         "without": counts.get((None, None), 0),
-        "changes": changes,
+        "changes": made,
         "may_edit": service.may_edit(request.user),
     }
     return render(request, "curation/taxonomy.html", context)
@@ -64,7 +65,7 @@ def taxonomy_change(request: HttpRequest) -> HttpResponse:
     user = actor_of(request.user)
     try:
         operation = _operation(request)
-        if isinstance(operation, service.Move):
+        if isinstance(operation, changes.Move):
             return _moved(request, operation)
         if request.POST.get("confirmed"):
             done = service.apply(operation, by=user)
@@ -81,7 +82,7 @@ def taxonomy_change(request: HttpRequest) -> HttpResponse:
     return render(request, "curation/taxonomy_preview.html", context)
 
 
-def _moved(request: HttpRequest, move: service.Move) -> HttpResponse:
+def _moved(request: HttpRequest, move: changes.Move) -> HttpResponse:
     """Made at once; the page opens with the same button focused, to be pressed again."""
     service.apply(move, by=actor_of(request.user))
     query = urlencode({"moved": request.POST["move"]})
@@ -154,7 +155,7 @@ def _words(request: HttpRequest) -> Operation:
     said = {key: (_text(post, f"name-{key}"), _text(post, f"about-{key}")) for key in keys}
     was = {key: (_text(post, f"wasname-{key}"), _text(post, f"wasabout-{key}")) for key in keys}
     changed = [key for key in keys if said[key] != was[key]]
-    return service.Rename([service.Words(_item(key), *said[key]) for key in changed])
+    return changes.Rename([changes.Words(_item(key), *said[key]) for key in changed])
 
 
 def _add(request: HttpRequest) -> Operation:
@@ -162,21 +163,21 @@ def _add(request: HttpRequest) -> Operation:
     owner = _item(post["category"]) if post.get("category") else None
     if isinstance(owner, Subcategory):
         raise TaxonomyRefused("A subcategory has no subcategories of its own.")
-    return service.Add(_text(post, "name"), _text(post, "about"), owner)
+    return changes.Add(_text(post, "name"), _text(post, "about"), owner)
 
 
 def _merge(request: HttpRequest) -> Operation:
     if not request.POST.get("target"):
         raise TaxonomyRefused("Choose what they are merged into.")
     sources = [_item(key) for key in request.POST.getlist("source")]
-    return service.Merge(sources, _item(request.POST["target"]))
+    return changes.Merge(sources, _item(request.POST["target"]))
 
 
 def _split(request: HttpRequest) -> Operation:
     post = request.POST
     source = _place(_item(post.get("place", "")))
     target = _place(_item(post["target"])) if post.get("target") else None
-    return service.Split(source, _chosen(request, source), target, _text(post, "name"))
+    return changes.Split(source, _chosen(request, source), target, _text(post, "name"))
 
 
 def _chosen(request: HttpRequest, source: Place) -> list[int]:
@@ -193,15 +194,15 @@ def _dissolve(request: HttpRequest) -> Operation:
     item = _item(request.POST.get("place", ""))
     if isinstance(item, Category):
         raise TaxonomyRefused("A category is merged into another, not dissolved.")
-    return service.Dissolve(item)
+    return changes.Dissolve(item)
 
 
 def _move(request: HttpRequest) -> Operation:
     """One place up or down: "c3:up", "s7:down"."""
     key, _, way = request.POST.get("move", "").partition(":")
     item = _item(key)
-    place = service.siblings(item).index(item) + 1
-    return service.Move(item, place - 1 if way == "up" else place + 1)
+    place = changes.siblings(item).index(item) + 1
+    return changes.Move(item, place - 1 if way == "up" else place + 1)
 
 
 def _text(query: QueryDict, name: str) -> str:

@@ -15,7 +15,8 @@ from curation.permissions import access_to
 from curation.services import members, taxonomy, trash
 from curation.services.ledger import remove_step
 from curation.services.steps import StepText, save_step
-from curation.services.taxonomy import (
+from curation.services.taxonomy import apply, preview
+from curation.services.taxonomy_changes import (
     Add,
     Dissolve,
     Merge,
@@ -25,8 +26,6 @@ from curation.services.taxonomy import (
     Split,
     TaxonomyRefused,
     Words,
-    apply,
-    preview,
 )
 from curation.services.undo import undo as undo_event
 from tests.factories import FIXED, make_dataset, make_draft, make_example, make_user
