@@ -4,16 +4,21 @@ Model instances take ten times as long to make, and hold each other in circles t
 only now and then.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import islice
-from typing import Any, NamedTuple
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import Any, NamedTuple, Protocol
 
+import psycopg
 from django.db import connection
-from django.db.models import Model, QuerySet
+from django.db.models import Q, QuerySet, Window
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Lead
 
+from curation.enums import Origin
 from curation.models import Attachment, Draft, Example, FixStep, Revision
 
 
@@ -89,45 +94,128 @@ _STEP = (
 )
 
 
-def read(examples: QuerySet[Example], chunk: int) -> Iterator[list[HeldExample]]:
-    """Examples with all that belongs to them, `chunk` at a time."""
+# Chunks that the database looks for while one is used: with one, it waits as often as Python does.
+AHEAD = 4
+
+
+def read(
+    examples: QuerySet[Example], chunk: int, *, ends: bool = False
+) -> Iterator[list[HeldExample]]:
+    """Examples with all that belongs to them, `chunk` at a time.
+
+    The database looks for the next ones while these are used. With `ends`, of the revisions only
+    those are read that can be a program of their own: the first, the newest and what a file called
+    the fixed one.
+    """
     rows = examples.values_list(*_EXAMPLE).iterator(chunk_size=chunk)
-    while found := [HeldExample(*row) for row in islice(rows, chunk)]:
-        _fill(found)
-        yield found
-        del found  # or two chunks are held while the next one is read
+    with _asking() as (ask, ahead):
+        waiting: list[tuple[list[HeldExample], list[Answer]]] = []
+        while found := [HeldExample(*row) for row in islice(rows, chunk)]:
+            ids = [example.pk for example in found]
+            waiting.append((found, [ask(question, ids) for question in _questions(ends)]))
+            if len(waiting) > ahead:
+                yield _filled(*waiting.pop(0))
+            del found  # or its rows are held while the next ones are read
+        while waiting:
+            yield _filled(*waiting.pop(0))
 
 
-def _fill(examples: list[HeldExample]) -> None:
+def _filled(examples: list[HeldExample], answers: list["Answer"]) -> list[HeldExample]:
+    attachments, drafts, revisions, steps = (answer.fetchall() for answer in answers)
     example_of = {example.pk: example for example in examples}
-    for pk, name in _of(Attachment, "example", ("example_id", "name"), "name", example_of):
+    for pk, name in attachments:
         example_of[pk].attachments.append(name)
-    draft_of: dict[int, HeldDraft] = {}
-    for row in _of(Draft, "example", _DRAFT, "id", example_of):
-        draft = HeldDraft(*row)
-        draft_of[draft.pk] = draft
-        example_of[draft.example_id].drafts.append(draft)
-    for row in _of(Revision, "draft", _REVISION, "number", draft_of):
-        draft_of[row[0]].revisions.append(HeldRevision._make(row))
-    for row in _of(FixStep, "draft", _STEP, "order", draft_of):
-        draft_of[row[0]].steps.append(HeldStep._make(row))
+    draft_of = {row[1]: HeldDraft(*row) for row in drafts}
+    # Made and deleted between the questions: such a draft is none yet, or no more.
+    other = HeldDraft(0, 0, None, "", "", "")
+    # `_make` is slower than all else that is done with a row.
+    for pk, own in groupby(revisions, itemgetter(0)):
+        draft_of.get(pk, other).revisions = [tuple.__new__(HeldRevision, row) for row in own]
+    for pk, own in groupby(steps, itemgetter(0)):
+        draft_of.get(pk, other).steps = [tuple.__new__(HeldStep, row) for row in own]
+    for draft in draft_of.values():
+        if draft.revisions:
+            example_of[draft.example_id].drafts.append(draft)
+    return examples
 
 
-def _of(
-    model: type[Model], owner: str, names: tuple[str, ...], order: str, owners: Iterable[int]
-) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(_statement(model, owner, names, order), [list(owners)])
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+# SQL and its parameters, among them an empty list in the place of the examples' ids.
+Question = tuple[str, tuple[Any, ...]]
 
 
 @cache
-def _statement(model: type[Model], owner: str, names: tuple[str, ...], order: str) -> str:
-    """The query of `_of`, whose one parameter are the owners: it is made once, not per chunk."""
-    owned = model._default_manager.filter(**{f"{owner}__in": among(())})
-    sql, _ = owned.order_by(f"{owner}_id", order).values_list(*names).query.sql_with_params()
-    return str(sql)
+def _questions(ends: bool) -> list[Question]:
+    """What is asked of each chunk."""
+    mine = among(())
+    revisions = Revision.objects.filter(draft__example__in=mine)
+    if ends:
+        following = Window(Lead("number"), partition_by="draft_id", order_by="number")
+        known = Q(number=0) | Q(following=None) | Q(origin=Origin.FINAL)
+        revisions = revisions.alias(following=following).filter(known)
+    asked: list[QuerySet[Any, Any]] = [
+        Attachment.objects.filter(example__in=mine)
+        .order_by("example_id", "name")
+        .values_list("example_id", "name"),
+        Draft.objects.filter(example__in=mine).order_by("example_id", "id").values_list(*_DRAFT),
+        revisions.order_by("draft_id", "number").values_list(*_REVISION),
+        FixStep.objects.filter(draft__example__in=mine)
+        .order_by("draft_id", "order")
+        .values_list(*_STEP),
+    ]
+    return [found.query.sql_with_params() for found in asked]
+
+
+class Answer(Protocol):
+    """The rows of a question, which may still be looked for."""
+
+    def fetchall(self) -> list[tuple[Any, ...]]: ...
+
+
+Ask = Callable[[Question, list[int]], Answer]
+
+
+@contextmanager
+def _asking() -> Iterator[tuple[Ask, int]]:
+    """Asks questions that the database answers while Python does something else, so many ahead.
+
+    They go over a connection of their own, in one transaction that reads. Within a transaction,
+    which that would not see, and where no further connection can be had, they are answered at once.
+    """
+    own = None if connection.in_atomic_block else _another()
+    if own is None:
+        yield _asked_at_once, 0
+        return
+    with own, own.pipeline():
+        yield lambda question, ids: own.cursor().execute(*_about(question, ids)), AHEAD
+
+
+def _another() -> "psycopg.Connection[tuple[Any, ...]] | None":
+    settings = connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}
+    try:
+        return psycopg.connect(**settings, autocommit=True)
+    except psycopg.OperationalError:
+        return None
+
+
+def _asked_at_once(question: Question, ids: list[int]) -> Answer:
+    with connection.cursor() as cursor:
+        cursor.execute(*_about(question, ids))
+        return _Known(cursor.fetchall())
+
+
+def _about(question: Question, ids: list[int]) -> tuple[str, list[Any]]:
+    sql, parameters = question
+    # The driver's own way to write an array takes longer than to find its rows.
+    array = f"{{{','.join(map(str, ids))}}}"
+    return sql, [array if each == [] else each for each in parameters]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    rows: list[tuple[Any, ...]]
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self.rows
 
 
 def among(keys: Iterable[int]) -> RawSQL:

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from curation.enums import Difficulty, DraftStatus, Located, Origin, StepKind
@@ -130,12 +131,19 @@ def record_of(example: Example) -> Record:
     return record_with(whole, next(iter(best_first(whole.drafts)), None))
 
 
-def record_with(example: HeldExample, draft: HeldDraft | None, final: str | None = None) -> Record:
+def record_with(
+    example: HeldExample,
+    draft: HeldDraft | None,
+    final: str | None = None,
+    *,
+    steps: bool = True,
+) -> Record:
     """The example and one of its drafts as a record.
 
-    `final` is the repaired program where someone else says what it is.
+    `final` is the repaired program where someone else says what it is. Without `steps`, who asks
+    takes them from the draft.
     """
-    parts: dict[str, Any] = _draft_parts(draft, final) if draft else {}
+    parts: dict[str, Any] = _draft_parts(draft, final, steps) if draft else {}
     return Record(
         example_id=example.example_id,
         pytorch_code=example.pytorch_code,
@@ -151,14 +159,14 @@ def record_with(example: HeldExample, draft: HeldDraft | None, final: str | None
 
 def draft_record(draft: Draft) -> Record:
     """A draft alone, as a record of no example."""
-    return Record(example_id="", pytorch_code="", **_draft_parts(held_draft(draft), None))
+    return Record(example_id="", pytorch_code="", **_draft_parts(held_draft(draft), None, True))
 
 
-def _draft_parts(draft: HeldDraft, final: str | None) -> dict[str, Any]:
+def _draft_parts(draft: HeldDraft, final: str | None, steps: bool) -> dict[str, Any]:
     return {
         "draft_code": draft.revisions[0].code,
         "final_code": final_code(draft) if final is None else final,
-        "steps": tuple(_step_record(step) for step in draft.steps),
+        "steps": tuple(map(_step_record, draft.steps)) if steps else (),
     }
 
 
@@ -194,10 +202,16 @@ def _step_record(step: HeldStep) -> StepRecord:
         step.fixed_code,
         step.category or "",
         step.subcategory or "",
-        "" if step.kind == usual_kind(step.located) else step.kind,
+        said_kind(step),
     )
 
 
+def said_kind(step: HeldStep) -> str:
+    """The kind of a step as a file says it: not at all where it is the usual one."""
+    return "" if step.kind == usual_kind(step.located) else step.kind
+
+
+@cache
 def usual_kind(located: str) -> StepKind:
     """The kind of a step whose file does not say it."""
     if located == Located.TARGETS_INPUT:

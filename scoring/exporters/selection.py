@@ -35,7 +35,8 @@ ON_TRUST = "approved without a pass: --only approved takes them, with the writte
 class Item:
     """An example that is exported: the draft that stands for it, and the verdicts on its code.
 
-    `outcomes` are by the hash of the code, under the present contract and packages.
+    The steps are the draft's; `record` has none. `outcomes` are by the hash of the code, under the
+    present contract and packages.
     """
 
     example: HeldExample
@@ -95,13 +96,15 @@ Unfit = Callable[[Item], str]
 class Selection:
     """A dataset's examples under a choice of drafts; `judged` looks the verdicts up in any case.
 
-    Each pass counts into `tally` what it gives and what it leaves out.
+    Each pass counts into `tally` what it gives and what it leaves out. With `ends`, which fits
+    Only.ALL alone, drafts have no revisions between the first and the fixed one.
     """
 
     dataset: Dataset
     only: Only
     tally: Tally
     judged: bool = False
+    ends: bool = False
     unfit: Unfit = field(default=lambda _: "")
 
     def items(self, part: Part = Part()) -> Iterator[Item]:
@@ -115,7 +118,7 @@ class Selection:
     def judgements(self, part: Part = Part()) -> Iterator[tuple[Item | None, str]]:
         """Every example of a part: what is exported of it, or why nothing is."""
         needs_verdicts = self.judged or self.only != Only.ALL
-        for chunk in read(self.dataset.examples.all(), CHUNK):
+        for chunk in read(self.dataset.examples.all(), CHUNK, ends=self.ends):
             mine = [example for example in chunk if part.has(example)]
             verdicts = _Verdicts.of(mine) if needs_verdicts else _Verdicts()
             for example in mine:
@@ -147,10 +150,10 @@ class Selection:
 
     def _count(self, item: Item, part: Part) -> None:
         self.tally.examples += 1
-        self.tally.steps += len(item.record.steps)
+        self.tally.steps += len(item.draft.steps)
         if part.name:
             self.tally.splits[part.name] += 1
-        if len(best_first(item.example.drafts)) > 1:
+        if sum(draft.original_id is None for draft in item.example.drafts) > 1:
             self.tally.notes["with several drafts: the one nearest to approved, then newest"] += 1
 
 
@@ -164,7 +167,8 @@ def _why_no_pass(item: Item, verdicts: "_Verdicts") -> str:
 
 def _item(example: HeldExample, draft: HeldDraft, verdicts: "_Verdicts", *, whole: bool) -> Item:
     # What leaves replays and passes: its newest revision is the end.
-    record = record_with(example, draft, draft.revisions[-1].code if whole else None)
+    final = draft.revisions[-1].code if whole else None
+    record = record_with(example, draft, final, steps=False)
     return Item(example, draft, record, verdicts.fresh[example.pk])
 
 

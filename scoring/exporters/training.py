@@ -36,7 +36,7 @@ class TrainingExporter(ABC):
 
     def export(self, dataset: Dataset, options: Options = USUAL) -> Export:
         tally, only = Tally(), options.only or self.usual
-        selection = Selection(dataset, only, tally, self.judged, self.unfit)
+        selection = Selection(dataset, only, tally, judged=self.judged, unfit=self.unfit)
         stem = f"{dataset.slug}-{self.name}"
         files = tuple(
             ExportFile(
