@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import psycopg
 from django.db import connection
@@ -121,20 +121,21 @@ def read(
 
 
 def _filled(examples: list[HeldExample], answers: list["Answer"]) -> list[HeldExample]:
-    attachments, drafts, revisions, steps = (answer.fetchall() for answer in answers)
+    attachments, drafts, revisions, steps = (answer() for answer in answers)
     example_of = {example.pk: example for example in examples}
     for pk, name in attachments:
         example_of[pk].attachments.append(name)
     draft_of = {row[1]: HeldDraft(*row) for row in drafts}
-    # Made and deleted between the questions: such a draft is none yet, or no more.
-    other = HeldDraft(0, 0, None, "", "", "")
-    # `_make` is slower than all else that is done with a row.
+    # Drafts that were made between the questions are not known. `_make` is slower than all else
+    # that is done with a row.
     for pk, own in groupby(revisions, itemgetter(0)):
-        draft_of.get(pk, other).revisions = [tuple.__new__(HeldRevision, row) for row in own]
+        if pk in draft_of:
+            draft_of[pk].revisions = [tuple.__new__(HeldRevision, row) for row in own]
     for pk, own in groupby(steps, itemgetter(0)):
-        draft_of.get(pk, other).steps = [tuple.__new__(HeldStep, row) for row in own]
+        if pk in draft_of:
+            draft_of[pk].steps = [tuple.__new__(HeldStep, row) for row in own]
     for draft in draft_of.values():
-        if draft.revisions:
+        if draft.revisions:  # else it was deleted between the questions
             example_of[draft.example_id].drafts.append(draft)
     return examples
 
@@ -165,12 +166,8 @@ def _questions(ends: bool) -> list[Question]:
     return [found.query.sql_with_params() for found in asked]
 
 
-class Answer(Protocol):
-    """The rows of a question, which may still be looked for."""
-
-    def fetchall(self) -> list[tuple[Any, ...]]: ...
-
-
+# Gives the rows of a question, which may still be looked for.
+Answer = Callable[[], list[tuple[Any, ...]]]
 Ask = Callable[[Question, list[int]], Answer]
 
 
@@ -185,8 +182,9 @@ def _asking() -> Iterator[tuple[Ask, int]]:
     if own is None:
         yield _asked_at_once, 0
         return
-    with own, own.pipeline():
-        yield lambda question, ids: own.cursor().execute(*_about(question, ids)), AHEAD
+    # Django's errors: those who try again when the database is back wait for these.
+    with connection.wrap_database_errors, own, own.pipeline():
+        yield lambda question, ids: own.cursor().execute(*_about(question, ids)).fetchall, AHEAD
 
 
 def _another() -> "psycopg.Connection[tuple[Any, ...]] | None":
@@ -200,7 +198,8 @@ def _another() -> "psycopg.Connection[tuple[Any, ...]] | None":
 def _asked_at_once(question: Question, ids: list[int]) -> Answer:
     with connection.cursor() as cursor:
         cursor.execute(*_about(question, ids))
-        return _Known(cursor.fetchall())
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return lambda: rows
 
 
 def _about(question: Question, ids: list[int]) -> tuple[str, list[Any]]:
@@ -208,14 +207,6 @@ def _about(question: Question, ids: list[int]) -> tuple[str, list[Any]]:
     # The driver's own way to write an array takes longer than to find its rows.
     array = f"{{{','.join(map(str, ids))}}}"
     return sql, [array if each == [] else each for each in parameters]
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    rows: list[tuple[Any, ...]]
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        return self.rows
 
 
 def among(keys: Iterable[int]) -> RawSQL:

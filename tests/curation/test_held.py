@@ -1,9 +1,10 @@
 """What many examples are read as: ahead of its use, and the same as within a transaction."""
 
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from curation import held
 from curation.models import Example
@@ -43,6 +44,18 @@ def test_whoever_stops_reading_leaves_no_connection_behind() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_connection_that_is_lost_is_told_as_any_other() -> None:
+    """An export waits for the database to come back only when it is told so."""
+    two_drafts()
+    chunks = held.read(Example.objects.order_by("id"), 1)
+    next(chunks)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT pg_terminate_backend(pid) {OTHERS}")
+    with pytest.raises(OperationalError):
+        list(chunks)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_without_another_connection_it_is_read_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -60,14 +73,17 @@ def test_a_draft_made_or_deleted_between_the_questions_is_left_out() -> None:
     known = held.HeldExample(*(getattr(whole, name) for name in held._EXAMPLE))
     gone = (example.pk, draft.pk + 1, None, "draft", "", "")
     rows: tuple[list[tuple[Any, ...]], ...] = ([], [gone], [(draft.pk + 2, *row[1:])], [])
-    (found,) = held._filled([known], [held._Known(each) for each in rows])
+    (found,) = held._filled([known], [partial(list, each) for each in rows])
     assert found.drafts == []
+
+
+OTHERS = (
+    "FROM pg_stat_activity WHERE datname = current_database()"
+    " AND pid <> pg_backend_pid() AND query LIKE '%unnest%'"
+)
 
 
 def others() -> int:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-            " AND pid <> pg_backend_pid() AND query LIKE '%%unnest%%'"
-        )
+        cursor.execute(f"SELECT count(*) {OTHERS}")
         return int(cursor.fetchone()[0])
