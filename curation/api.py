@@ -18,11 +18,7 @@ from curation import serializers
 from curation.api_base import Filters, Refused, Visible, refusal
 from curation.enums import MemberRole
 from curation.importers.runnable import why_not_runnable
-from curation.models import (
-    Attachment,
-    Dataset,
-    Example,
-)
+from curation.models import Attachment, Dataset, Example
 from curation.permissions import require
 from curation.queries import drafts_with_counts
 from curation.services import trash

@@ -28,8 +28,8 @@ CELLS = LSTM_CELLS | GRU_CELLS | SIMPLE_CELLS | FLAX_ATTENTION
 # Stands in a path for a slash in a name (WeightNorm makes such names).
 SLASH = "|"
 # Flax traces a function for each plain key to see whether it is one; older versions take no other.
-_takes_wrapped = getattr(scope, "_is_valid_rng", lambda _: False)(scope.LazyRng(None, ()))
-WRAPPED = scope.LazyRng.create if _takes_wrapped else lambda key: key
+_takes_lazy = getattr(scope, "_is_valid_rng", lambda _: False)(scope.LazyRng(None, ()))
+_checked_at_once = scope.LazyRng.create if _takes_lazy else lambda key: key
 NOTED = ("transpose_kernel", "feature_group_count", "use_bias", "kernel_size", "strides")
 
 
@@ -52,7 +52,7 @@ class Linen:
 
     def _rngs(self) -> dict[str, Any]:
         names = ("params", "dropout", "noise", "sample", "default", "rng", "latent", "z")
-        return {name: WRAPPED(jax.random.PRNGKey(i)) for i, name in enumerate(names)}
+        return {name: _checked_at_once(jax.random.PRNGKey(i)) for i, name in enumerate(names)}
 
     def _in_mode(self, train: bool) -> Any:
         if not self.flag_fields:

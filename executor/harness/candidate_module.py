@@ -23,9 +23,9 @@ from . import bridge, contexts, effort, models, observations, recipe, report, sn
 from .adapter import Adapter
 from .jax_values import (
     arrays_of,
+    loss_of,
     map_arrays,
     plain,
-    probe_loss,
     to_jax,
     with_arrays,
 )
@@ -300,7 +300,7 @@ class Candidate:
                 {**still, **moving}, with_arrays(inputs, given), train
             )
             kept = {path: changed[path] for path in still if path in changed}
-            return probe_loss(output, square), kept
+            return loss_of(output, square), kept
 
         if train not in self.steps:
             self.steps[train] = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)

@@ -168,7 +168,7 @@ def squared(output: Any) -> Any:
     return sum(parts[1:], parts[0])
 
 
-def probe_loss(output: Any, square: Any) -> Any:
+def loss_of(output: Any, square: Any) -> Any:
     """`squared` or `weighted` of an output, also where `square` is known to compiled code only."""
     leaves = floating(output)
     if isinstance(square, bool):
