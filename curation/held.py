@@ -4,20 +4,17 @@ Model instances take ten times as long to make, and hold each other in circles t
 only now and then.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import groupby, islice
+from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-import psycopg
-from django.db import connection
 from django.db.models import Q, QuerySet, Window
-from django.db.models.expressions import RawSQL
 from django.db.models.functions import Lead
 
+from curation import ahead
 from curation.enums import Origin
 from curation.models import Attachment, Draft, Example, FixStep, Revision
 
@@ -94,33 +91,20 @@ _STEP = (
 )
 
 
-# Chunks that the database looks for while one is used: with one, it waits as often as Python does.
-AHEAD = 4
-
-
 def read(
     examples: QuerySet[Example], chunk: int, *, ends: bool = False
 ) -> Iterator[list[HeldExample]]:
     """Examples with all that belongs to them, `chunk` at a time.
 
-    The database looks for the next ones while these are used. With `ends`, of the revisions only
-    those are read that can be a program of their own: the first, the newest and what a file called
-    the fixed one.
+    With `ends`, of the revisions only those are read that can be a program of their own: the first,
+    the newest and what a file called the fixed one.
     """
-    rows = examples.values_list(*_EXAMPLE).iterator(chunk_size=chunk)
-    with _asking() as (ask, ahead):
-        waiting: list[tuple[list[HeldExample], list[Answer]]] = []
-        while found := [HeldExample(*row) for row in islice(rows, chunk)]:
-            ids = [example.pk for example in found]
-            waiting.append((found, [ask(question, ids) for question in _questions(ends)]))
-            if len(waiting) > ahead:
-                yield _filled(*waiting.pop(0))
-            del found  # or its rows are held while the next ones are read
-        while waiting:
-            yield _filled(*waiting.pop(0))
+    for rows, answers in ahead.read(examples.values_list(*_EXAMPLE), _questions(ends), chunk):
+        yield _filled([HeldExample(*row) for row in rows], answers)
+        del rows, answers  # or they are held while the next ones are read
 
 
-def _filled(examples: list[HeldExample], answers: list["Answer"]) -> list[HeldExample]:
+def _filled(examples: list[HeldExample], answers: list[ahead.Answer]) -> list[HeldExample]:
     attachments, drafts, revisions, steps = (answer() for answer in answers)
     example_of = {example.pk: example for example in examples}
     for pk, name in attachments:
@@ -140,14 +124,10 @@ def _filled(examples: list[HeldExample], answers: list["Answer"]) -> list[HeldEx
     return examples
 
 
-# SQL and its parameters, among them an empty list in the place of the examples' ids.
-Question = tuple[str, tuple[Any, ...]]
-
-
 @cache
-def _questions(ends: bool) -> list[Question]:
+def _questions(ends: bool) -> list[ahead.Question]:
     """What is asked of each chunk."""
-    mine = among(())
+    mine = ahead.among()
     revisions = Revision.objects.filter(draft__example__in=mine)
     if ends:
         following = Window(Lead("number"), partition_by="draft_id", order_by="number")
@@ -163,64 +143,7 @@ def _questions(ends: bool) -> list[Question]:
         .order_by("draft_id", "order")
         .values_list(*_STEP),
     ]
-    return [found.query.sql_with_params() for found in asked]
-
-
-# Gives the rows of a question, which may still be looked for.
-Answer = Callable[[], list[tuple[Any, ...]]]
-Ask = Callable[[Question, list[int]], Answer]
-
-
-@contextmanager
-def _asking() -> Iterator[tuple[Ask, int]]:
-    """Asks questions that the database answers while Python does something else, so many ahead.
-
-    They go over a connection of their own, in one transaction that reads. Within a transaction,
-    which that would not see, and where no further connection can be had, they are answered at once.
-    """
-    own = None if connection.in_atomic_block else _another()
-    if own is None:
-        yield _asked_at_once, 0
-        return
-    # Django's errors: those who try again when the database is back wait for these.
-    with connection.wrap_database_errors, own, own.pipeline():
-        yield lambda question, ids: own.cursor().execute(*_about(question, ids)).fetchall, AHEAD
-
-
-def _another() -> "psycopg.Connection[tuple[Any, ...]] | None":
-    settings = connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}
-    try:
-        return psycopg.connect(**settings, autocommit=True)
-    except psycopg.OperationalError:
-        return None
-
-
-def _asked_at_once(question: Question, ids: list[int]) -> Answer:
-    with connection.cursor() as cursor:
-        cursor.execute(*_about(question, ids))
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return lambda: rows
-
-
-def _about(question: Question, ids: list[int]) -> tuple[str, list[Any]]:
-    sql, parameters = question
-    # The driver's own way to write an array takes longer than to find its rows.
-    array = f"{{{','.join(map(str, ids))}}}"
-    return sql, [array if each == [] else each for each in parameters]
-
-
-def among(keys: Iterable[int]) -> RawSQL:
-    """Some ids as one parameter: a hundred take longer to be sent than the rows to be found."""
-    return RawSQL("SELECT unnest(%s::bigint[])", [list(keys)])
-
-
-def rows_of(found: QuerySet[Any, Any]) -> list[tuple[Any, ...]]:
-    """What a `values_list` finds, as the driver gives it: for fields that Django converts not."""
-    sql, parameters = found.query.sql_with_params()
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+    return [ahead.question(found) for found in asked]
 
 
 def held(example: Example) -> HeldExample:

@@ -2,9 +2,12 @@
 
 import zipfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 # Zip files carry a time for every member; one fixed time makes equal content equal bytes.
 TIME = (1980, 1, 1, 0, 0, 0)
+# Half the time of zlib's own choice, for a tenth more bytes. Python 3.13 has a public name for it.
+LEVEL = 1
 
 
 class _Drain:
@@ -31,14 +34,18 @@ class _Drain:
 def stream(members: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[bytes]:
     """The zip file with these members; equal members give equal bytes."""
     drain = _Drain()
-    with zipfile.ZipFile(drain, "w") as archive:
+    with ThreadPoolExecutor(1) as pool, zipfile.ZipFile(drain, "w") as archive:
         for name, pieces in members:
             about = zipfile.ZipInfo(name, TIME)
             about.compress_type = zipfile.ZIP_DEFLATED
+            about._compresslevel = LEVEL  # type: ignore[attr-defined]
             about.external_attr = 0o644 << 16
             with archive.open(about, "w", force_zip64=True) as member:
-                for piece in pieces:
-                    member.write(piece)
+                written = pool.submit(int)
+                for piece in pieces:  # the next one is made while this one is compressed
+                    written.result()
                     yield from drain.empty()
+                    written = pool.submit(member.write, piece)
+                written.result()
             yield from drain.empty()
     yield from drain.empty()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from curation import held
+from curation import ahead, held
 from curation.models import Example
 from tests.factories import make_dataset, make_draft, make_example
 from tests.waiting import until
@@ -60,7 +60,7 @@ def test_without_another_connection_it_is_read_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     two_drafts()
-    monkeypatch.setattr(held, "_another", lambda: None)
+    monkeypatch.setattr(ahead, "_another", lambda: None)
     assert sum(map(len, held.read(Example.objects.order_by("id"), 3))) == 7
 
 

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
-from django.db import models
+from django.db import connection, models, transaction
 
 from curation.enums import MemberRole
-from curation.held import rows_of
 from curation.importers.snapshots import SnapshotRefused, recognises, restore
 from curation.models import (
     AuditEvent,
@@ -38,7 +38,7 @@ from executor.services import request_run
 from scoring.exporters import make
 from scoring.snapshots import fields
 from scoring.snapshots.compare import compare
-from scoring.snapshots.texts import Shape
+from scoring.snapshots.records import records
 from tests.factories import DRAFT, FIXED, make_dataset, make_draft, make_example, make_user
 from tests.scoring.judged import FAILED, PASSED, judge, repaired
 
@@ -138,6 +138,20 @@ def test_a_snapshot_in_an_empty_server_gives_the_same_snapshot(tmp_path: Path) -
     out = io.StringIO()
     call_command("import_dataset", str(path), dataset="rich", stdout=out)
     assert out.getvalue() == "rich: the same as the snapshot; nothing was changed.\n"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_the_same_within_a_transaction_and_whatever_the_server_calls_noon() -> None:
+    dataset = make_rich()
+    with transaction.atomic():
+        at_once = content_of(dataset)
+    name = connection.ops.quote_name(connection.settings_dict["NAME"])
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {name} SET TimeZone TO 'Asia/Tokyo'")
+        try:
+            assert content_of(dataset) == at_once
+        finally:
+            cursor.execute(f"ALTER DATABASE {name} RESET TimeZone")
 
 
 def test_a_dry_run_says_the_same_and_writes_nothing(rich: bytes) -> None:
@@ -381,22 +395,29 @@ def test_what_is_different_between_two_snapshots(tmp_path: Path) -> None:
         (0.0001, -2.0),
     ],
 )
-def test_the_database_writes_records_as_python_does(seconds: float, strength: float) -> None:
+def test_records_hold_what_the_database_does(seconds: float, strength: float) -> None:
     when = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
     odd = {"π": [1.0, 1e-07, 0.10, 12345678901234567890, None, True], "a\\": '\x01\x7f"\u2028\n'}
     text = "".join(map(chr, range(1, 256))) + "π\u2028𝄞"
     example = make_example(make_dataset("mine"))
-    run = Run.objects.create(
-        **{"example": example, "code_hash": "0" * 64, "contract_hash": "1" * 64, "runtime": "jax"},
-        **{"state": "finished", "note": text, "started_at": when.replace(microsecond=120000)},
-        **{"finished_at": when, "created_at": when},
+    Run.objects.create(
+        **{"example": example, "code": text, "code_hash": "0" * 64, "contract_hash": "1" * 64},
+        **{"runtime": "jax", "state": "finished", "note": text},
+        **{"started_at": when.replace(microsecond=120000), "finished_at": when},
     )
     Verdict.objects.create(
-        **{"run": run, "outcome": "pass", "message": text, "report": odd},
+        **{"run": Run.objects.get(), "outcome": "pass", "message": text, "report": odd},
         **{"seconds": seconds, "strength": strength},
     )
-    for model, names in ((Run, fields.OF_RUN), (Verdict, fields.OF_VERDICT)):
-        shape = Shape.of(model, names)
-        (row,) = rows_of(model.objects.values_list(*shape.columns))
-        wanted = json.dumps(fields.values_of(model.objects.get(), names), ensure_ascii=False)
-        assert f"{{{shape.members(row)}}}" == wanted
+    ((own,),) = records(example.dataset, 5)
+    (run,) = json.loads(orjson.dumps(own.record))["runs"]
+    assert run["code"] == text
+    for model, names, found in (
+        (Run, fields.OF_RUN, run),
+        (Verdict, fields.OF_VERDICT, run["verdict"]),
+    ):
+        wanted = model.objects.get()
+        # Not as text: the database drops zeros at the end of a second's parts.
+        assert fields.read_values(model, found, names) == {
+            name: getattr(wanted, name) for name in names
+        }
