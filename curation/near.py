@@ -23,6 +23,8 @@ _NEAR_BANDS = 16
 _SAME_BANDS = 8
 # What follows is not looked at: it would take memory without end.
 _MOST_BYTES = 1 << 20
+# Programs whose bands are looked up before they are sorted in with the others.
+_BATCH = 4096
 _LONGEST_WORD = 1024
 _COMMENT = re.compile(rb"(?:^|(?<=\s))#[^\n]*", re.MULTILINE)
 
@@ -105,22 +107,47 @@ def groups_of(signatures: Signature) -> list[int]:
 
 
 class NearDuplicates:
-    """Remembers about 1 KB of each program."""
+    """Remembers about 160 bytes of each program: of every permutation one byte, and the bands.
+
+    A byte of each hash is enough (Li and König 2010): others agree in it one time in 256.
+    """
 
     def __init__(self) -> None:
-        self._bands: dict[int, int] = {}
-        self._signatures: list[bytes] = []
+        self._signatures = np.zeros((_BATCH, _PERMUTATIONS), np.uint8)
+        # The bands of earlier batches in the order of their keys, and whose they are.
+        self._keys = np.zeros(0, np.uint64)
+        self._rows = np.zeros(0, np.uint32)
+        # Those of this batch: a dictionary is quick to add to, but takes eight times the memory.
+        self._latest: dict[int, int] = {}
+        self._count = 0
 
     def add(self, code: str) -> bool:
         """Take `code` in; False when one that is nearly equal (SAME) was taken before."""
         signature = signature_of(code)
         parts = signature.reshape(_BAND.shape).astype(np.uint64) * _BAND
-        keys = parts.sum(axis=1).tolist()
-        for other in {self._bands[key] for key in keys if key in self._bands}:
-            known = np.frombuffer(self._signatures[other], dtype=np.uint32)
-            if np.mean(known == signature) >= SAME:
+        keys = parts.sum(axis=1)
+        last = signature.astype(np.uint8)
+        for other in self._with_a_band_of(keys):
+            if np.mean(self._signatures[other] == last) >= SAME:
                 return False
-        for key in keys:
-            self._bands.setdefault(key, len(self._signatures))
-        self._signatures.append(signature.tobytes())
+        if self._count == len(self._signatures):
+            self._signatures = np.concatenate([self._signatures, np.zeros_like(self._signatures)])
+        self._signatures[self._count] = last
+        self._latest |= dict.fromkeys(keys.tolist(), self._count)
+        self._count += 1
+        if self._count % _BATCH == 0:
+            self._settle()
         return True
+
+    def _with_a_band_of(self, keys: _Hashes) -> set[int]:
+        found = {self._latest[key] for key in keys.tolist() if key in self._latest}
+        if len(self._keys):
+            places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+            found.update(self._rows[places[self._keys[places] == keys]].tolist())
+        return found
+
+    def _settle(self) -> None:
+        keys = np.concatenate([self._keys, np.fromiter(self._latest, np.uint64)])
+        rows = np.concatenate([self._rows, np.fromiter(self._latest.values(), np.uint32)])
+        order = np.argsort(keys, kind="stable")
+        self._keys, self._rows, self._latest = keys[order], rows[order], {}

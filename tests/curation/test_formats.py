@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from curation import near as near_module
 from curation.importers import open_file
 from curation.importers.base import NotThisFormat, Options
 from curation.importers.report import Note
@@ -189,6 +190,15 @@ def test_near_duplicates_are_told_from_other_texts() -> None:
     assert not near.add(LONG.replace("layer_9 ", "other "))
     assert near.add(LONG.replace("Linear", "Conv").replace("layer", "block"))
     assert near.add("")
+
+
+def test_near_duplicates_of_earlier_batches_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near_module, "_BATCH", 3)
+    near = NearDuplicates()
+    programs = [LONG.replace("layer", f"block{number}") for number in range(10)]
+    assert all(near.add(program) for program in programs)
+    assert not any(near.add(f"{program}x = 1\n") for program in programs)
+    assert near.add(LONG)
 
 
 def test_likeness_is_that_of_three_word_runs_without_comments() -> None:
