@@ -32,14 +32,14 @@ def among(keys: Iterable[int] = ()) -> RawSQL:
 def question(found: QuerySet[Any, Any]) -> Question:
     """What is asked about each chunk; its keys stand where the query has `among()`.
 
-    The rows come as the driver gives them: for fields that Django converts not.
+    The answers come as the driver gives them: Django converts no field.
     """
     return found.query.sql_with_params()
 
 
 def read(
     rows: QuerySet[Any, Row], questions: Sequence[Question], chunk: int
-) -> Iterator[tuple[list[Row], list[Answer]]]:
+) -> Iterator[tuple[list[Row], list[list[Row]]]]:
     """`rows`, whose first column is their key, `chunk` at a time, with the answers about them."""
     coming = rows.iterator(chunk_size=chunk)
     with _asking() as (ask, ahead):
@@ -47,11 +47,15 @@ def read(
         while found := list(islice(coming, chunk)):
             keys = [row[0] for row in found]
             waiting.append((found, [ask(each, keys) for each in questions]))
-            if len(waiting) > ahead:
-                yield waiting.pop(0)
             del found  # or its rows are held while the next ones are read
+            if len(waiting) > ahead:
+                yield _answered(*waiting.pop(0))
         while waiting:
-            yield waiting.pop(0)
+            yield _answered(*waiting.pop(0))
+
+
+def _answered(rows: list[Row], answers: list[Answer]) -> tuple[list[Row], list[list[Row]]]:
+    return rows, [answer() for answer in answers]
 
 
 @contextmanager
@@ -61,25 +65,28 @@ def _asking() -> Iterator[tuple[Ask, int]]:
     They go over a connection of their own, in one transaction that reads. Within a transaction,
     which that would not see, and where no further connection can be had, they are answered at once.
     """
-    own = None if connection.in_atomic_block else _another()
+    own = _another()
     if own is None:
         yield _asked_at_once, 0
         return
     # Django's errors: those who try again when the database is back wait for these.
     with connection.wrap_database_errors, own, own.pipeline():
-        own.execute("SET TIME ZONE 'UTC'")  # as Django's own connections: times come as texts
         yield lambda asked, keys: own.cursor().execute(*_about(asked, keys)).fetchall, AHEAD
 
 
 def _another() -> "psycopg.Connection[Row] | None":
+    if connection.in_atomic_block:
+        return None
     settings = connection.get_connection_params() | {
         "cursor_factory": psycopg.Cursor,
         "prepare_threshold": 0,  # planning a question takes as long as answering it
     }
     try:
-        return psycopg.connect(**settings, autocommit=True)
+        own: psycopg.Connection[Row] = psycopg.connect(**settings, autocommit=True)
     except psycopg.OperationalError:
         return None
+    own.execute("SET TIME ZONE 'UTC'")  # as Django's own connections: times are copied as texts
+    return own
 
 
 def _asked_at_once(asked: Question, keys: list[int]) -> Answer:

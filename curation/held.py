@@ -104,8 +104,8 @@ def read(
         del rows, answers  # or they are held while the next ones are read
 
 
-def _filled(examples: list[HeldExample], answers: list[ahead.Answer]) -> list[HeldExample]:
-    attachments, drafts, revisions, steps = (answer() for answer in answers)
+def _filled(examples: list[HeldExample], answers: list[list[ahead.Row]]) -> list[HeldExample]:
+    attachments, drafts, revisions, steps = answers
     example_of = {example.pk: example for example in examples}
     for pk, name in attachments:
         example_of[pk].attachments.append(name)

@@ -160,10 +160,8 @@ def _questions() -> list[ahead.Question]:
     return [ahead.question(each) for each in found]
 
 
-def _fill(made: dict[int, ExampleRecord], answers: list[ahead.Answer], names: "_Names") -> None:
-    files, revisions, drafts, steps, comments, unfinished, runs, *events = (
-        answer() for answer in answers
-    )
+def _fill(made: dict[int, ExampleRecord], answers: list[list[ahead.Row]], names: "_Names") -> None:
+    files, revisions, drafts, steps, comments, unfinished, runs, *events = answers
     for example, pk, name, sha256 in files:
         made[example].record["files"].append({"name": name, "sha256": sha256})
         made[example].keys["attachment", str(pk)] = [name]

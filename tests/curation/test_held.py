@@ -1,6 +1,5 @@
 """What many examples are read as: ahead of its use, and the same as within a transaction."""
 
-from functools import partial
 from typing import Any
 
 import pytest
@@ -73,7 +72,7 @@ def test_a_draft_made_or_deleted_between_the_questions_is_left_out() -> None:
     known = held.HeldExample(*(getattr(whole, name) for name in held._EXAMPLE))
     gone = (example.pk, draft.pk + 1, None, "draft", "", "")
     rows: tuple[list[tuple[Any, ...]], ...] = ([], [gone], [(draft.pk + 2, *row[1:])], [])
-    (found,) = held._filled([known], [partial(list, each) for each in rows])
+    (found,) = held._filled([known], list(rows))
     assert found.drafts == []
 
 
