@@ -1,7 +1,6 @@
 """The API of datasets, examples and their data files. Writes go through the services."""
 
 import io
-from typing import Any
 
 import django_filters
 from django.db.models import Count
@@ -15,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from curation import serializers
-from curation.api_base import Filters, Refused, Visible, refusal
+from curation.api_base import Download, Filters, Refused, Visible, refusal
 from curation.enums import MemberRole
 from curation.importers.runnable import why_not_runnable
 from curation.models import Attachment, Dataset, Example
@@ -25,7 +24,13 @@ from curation.services import trash
 from curation.services.assignment import NothingToDo, next_draft
 from curation.services.audit import actor_of
 from curation.services.datasets import add_example, create_dataset
-from curation.services.members import MemberRefused, set_everyone, set_repairs, set_role
+from curation.services.members import (
+    MemberRefused,
+    set_everyone,
+    set_repairs,
+    set_role,
+    set_times_shown,
+)
 
 
 @extend_schema_view(create=extend_schema(description="Make an empty dataset, and be its admin."))
@@ -58,12 +63,16 @@ class DatasetViewSet(
         request=serializers.DatasetChangeSerializer, responses=serializers.DatasetSerializer
     )
     def partial_update(self, request: Request, slug: str) -> Response:
-        """Say who may see the dataset, and how many independent repairs each draft is to get."""
+        """Say who may see the dataset and its times, and how many repairs each draft is to get."""
         dataset, user = self.get_object(), actor_of(request.user)
         asked = serializers.DatasetChangeSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         said = asked.validated_data
+        if said.keys() - {"times_shown"}:
+            require(request.user, dataset, MemberRole.ADMIN)
         with self.unchanged(dataset):
+            if "times_shown" in said:
+                set_times_shown(dataset, said["times_shown"], by=user)
             if "everyone" in said:
                 role = said["everyone"]
                 set_everyone(dataset, MemberRole(role) if role else None, by=user)
@@ -165,16 +174,12 @@ class ExampleViewSet(
         return Response(serializers.TrashSerializer(kept).data)
 
 
-class AttachmentViewSet(Visible[Attachment]):
+class AttachmentViewSet(Download, Visible[Attachment]):
     """Data files that programs find in their work folder."""
 
     dataset_path = "example__dataset"
     queryset = Attachment.objects.all()
     serializer_class = serializers.AttachmentSerializer
-
-    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
-        # The file's type is its own; whatever the client accepts must not turn it away.
-        return super().perform_content_negotiation(request, force=True)
 
     @extend_schema(
         responses={(200, "application/octet-stream"): OpenApiTypes.BINARY}, filters=False

@@ -7,8 +7,10 @@ from typing import Any, TypeVar
 import django_filters
 from django.db.models import Model, QuerySet
 from rest_framework import viewsets
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
+from rest_framework.views import APIView
 
 from curation import serializers
 from curation.conditional import unchanged
@@ -21,6 +23,13 @@ M = TypeVar("M", bound=Model)
 def refusal(error: Exception, code: int, **more: Any) -> Response:
     """A service's sentence as the answer."""
     return Response({"detail": str(error), **more}, status=code)
+
+
+class Download(APIView):
+    """Answers with a file, whose type is its own: what the client accepts cannot turn it away."""
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        return super().perform_content_negotiation(request, force=True)
 
 
 class Visible(viewsets.GenericViewSet[M]):

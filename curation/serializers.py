@@ -71,14 +71,15 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
             "licence",
             "everyone",
             "repairs_wanted",
+            "times_shown",
             "created_at",
             "examples",
         ]
-        read_only_fields = ["repairs_wanted", "created_at"]
+        read_only_fields = ["repairs_wanted", "times_shown", "created_at"]
 
 
 class DatasetChangeSerializer(serializers.Serializer[Any]):
-    """What an admin changes of a dataset; what is left out stays."""
+    """What is changed of a dataset, by admins but for `times_shown`; what is left out stays."""
 
     everyone = serializers.ChoiceField(
         MemberRole.choices,
@@ -91,6 +92,9 @@ class DatasetChangeSerializer(serializers.Serializer[Any]):
         min_value=1,
         max_value=5,
         help_text="Independent repairs per draft; from 2 on they are blind",
+    )
+    times_shown = serializers.BooleanField(
+        required=False, help_text="Whether members see how long each person took; by leads, too"
     )
 
 

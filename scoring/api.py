@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
+from curation.api_base import Download
 from curation.models import Dataset
 from scoring.exporters import FORMATS, Exporter, ExportFile, ExportRefused, Options, make
 from scoring.queries import category_table, fixcost
@@ -71,13 +72,7 @@ def _described(request: Request, dataset: Dataset, exporter: Exporter) -> dict[s
     }
 
 
-class _Download(APIView):
-    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
-        # The file's type is its own; whatever the client accepts must not turn it away.
-        return super().perform_content_negotiation(request, force=True)
-
-
-class ExportMainFile(_Download):
+class ExportMainFile(Download):
     """The main file of an export."""
 
     @extend_schema(
@@ -88,7 +83,7 @@ class ExportMainFile(_Download):
         return download(find_file(request, slug, export_format, None))
 
 
-class ExportNamedFile(_Download):
+class ExportNamedFile(Download):
     """One file of an export."""
 
     @extend_schema(

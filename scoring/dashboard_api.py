@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from curation.api_base import Download
 from curation.enums import Difficulty
 from curation.models import Dataset
 from curation.services.audit import actor_of
@@ -156,12 +157,8 @@ class BoardDetail(APIView):
         return Response(BoardSerializer(said).data)
 
 
-class BoardFile(APIView):
+class BoardFile(Download):
     """One dashboard as a file."""
-
-    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
-        # The file's type is its own; whatever the client accepts must not turn it away.
-        return super().perform_content_negotiation(request, force=True)
 
     @extend_schema(
         responses={(200, "*/*"): OpenApiTypes.ANY},

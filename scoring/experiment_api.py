@@ -1,12 +1,11 @@
-"""The API of experiments: plan one, watch it, ask by hand, read its translations and numbers."""
+"""The API of experiments: plan one, watch it, read its numbers."""
 
 import math
 from dataclasses import asdict
 from typing import Any
 
 import django_filters
-from django.db.models import QuerySet
-from django.http import Http404
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -18,21 +17,19 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from curation.api_base import Filters, Refused, Visible, refusal
+from curation.api_base import Download, Filters, Refused, Visible, refusal
 from curation.enums import MemberRole
-from curation.llm.calls import LlmError
 from curation.models import Dataset
 from curation.permissions import require
 from curation.services.audit import actor_of
 from scoring import experiment_serializers as serializers
 from scoring.agreement import agreement_of
-from scoring.experiments import planning, services
-from scoring.experiments.policy import PolicyRefused
-from scoring.experiments.prompting import Prompts
-from scoring.models import Experiment, Score, Translation
-from scoring.table_views import table_of
-from scoring.tables import TABLES
+from scoring.experiments import services
+from scoring.models import Experiment, Score
+from scoring.table_views import compared, table_file, table_of
+from scoring.tables import TABLES, Table
 from scoring.tables.base import Cell, rounded
+from scoring.tables.render import FORMATS
 
 
 class ExperimentFilter(Filters):
@@ -110,6 +107,43 @@ class ExperimentViewSet(Visible[Experiment], mixins.ListModelMixin, mixins.Retri
             services.set_limit(experiment, limit, by=actor_of(request.user))
         return self._shown()
 
+    @extend_schema(
+        request=serializers.ExperimentReferenceSerializer,
+        responses={200: serializers.ExperimentSerializer, 409: Refused},
+    )
+    @action(detail=True, methods=["post"])
+    def reference(self, request: Request, slug: str) -> Response:
+        """Say what drafts are held against; scores that depend on it are made anew."""
+        asked = serializers.ExperimentReferenceSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        name, by = asked.validated_data["reference"], actor_of(request.user)
+        try:
+            services.set_reference(self.get_object(), name, by=by)
+        except services.ExperimentRefused as refused:
+            return refusal(refused, status.HTTP_409_CONFLICT)
+        return self._shown()
+
+    @extend_schema(request=None, responses=serializers.ExperimentSerializer)
+    @action(detail=True, methods=["post"], url_path="stop-judges")
+    def stop_judges(self, request: Request, slug: str) -> Response:
+        """Ask no judge any more; marks that are there stay."""
+        services.stop_judges(self.get_object(), by=actor_of(request.user))
+        return self._shown()
+
+    @extend_schema(
+        responses=serializers.TableSerializer,
+        filters=False,
+        parameters=[OpenApiParameter("of", str, required=True, description="Names, by commas")],
+    )
+    @action(detail=False, pagination_class=None)
+    def compare(self, request: Request) -> Response:
+        """Experiments side by side: a column per setting, a row per measure."""
+        names = dict.fromkeys(request.query_params.get("of", "").split(","))
+        known = {each.slug: each for each in self.get_queryset().filter(slug__in=names)}
+        if lacking := [name for name in names if name not in known]:
+            raise ValidationError({"of": [f"No experiment of yours: {', '.join(lacking)}."]})
+        return Response(said_of(compared([known[name] for name in names])))
+
     @extend_schema(request=None, responses={202: serializers.ExperimentSerializer})
     @action(detail=True, methods=["post"])
     def score(self, request: Request, slug: str) -> Response:
@@ -129,18 +163,32 @@ class ExperimentTable(APIView):
     @extend_schema(responses=serializers.TableSerializer, parameters=[KEY])
     def get(self, request: Request, slug: str, key: str) -> Response:
         """A table of the paper, or one beside them, with the interval of each number."""
-        if key not in TABLES:
-            raise Http404(f"There is no table {key}. Tables: {', '.join(TABLES)}.")
-        found = table_of(get_object_or_404(Experiment, slug=slug), key)
-        said = {
-            "key": found.key,
-            "title": found.title,
-            "caption": found.caption,
-            "columns": [{"key": each.key, "title": each.title} for each in found.columns],
-            "rows": [[cell_of(cell) for cell in row] for row in found.rows],
-            "notes": found.notes,
-        }
-        return Response(serializers.TableSerializer(said).data)
+        return Response(said_of(table_of(get_object_or_404(Experiment, slug=slug), key)))
+
+
+class ExperimentTableFile(Download):
+    """One table of an experiment in a format for papers and spreadsheets."""
+
+    @extend_schema(
+        responses={(200, "*/*"): OpenApiTypes.ANY},
+        parameters=[KEY, OpenApiParameter("ending", str, "path", enum=list(FORMATS))],
+    )
+    def get(self, request: Request, slug: str, key: str, ending: str) -> HttpResponse:
+        """What the command `tables` writes."""
+        return table_file(request._request, slug, key, ending)
+
+
+def said_of(table: Table) -> Any:
+    """A table as the API says it."""
+    said = {
+        "key": table.key,
+        "title": table.title,
+        "caption": table.caption,
+        "columns": [{"key": each.key, "title": each.title} for each in table.columns],
+        "rows": [[cell_of(cell) for cell in row] for row in table.rows],
+        "notes": table.notes,
+    }
+    return serializers.TableSerializer(said).data
 
 
 def cell_of(cell: Cell) -> dict[str, Any]:
@@ -155,90 +203,6 @@ def cell_of(cell: Cell) -> dict[str, Any]:
         "high": rounded(cell.high),
         "why": cell.why,
     }
-
-
-class TranslationFilter(Filters):
-    experiment = django_filters.CharFilter("setting__experiment__slug")
-    setting = django_filters.CharFilter("setting__name")
-    outcome = django_filters.CharFilter("run__verdict__outcome")
-    kind = django_filters.CharFilter("run__verdict__kind")
-
-    class Meta:
-        model = Translation
-        fields = ["experiment", "setting", "example", "state", "outcome", "kind"]
-
-
-class TranslationViewSet(Visible[Translation], mixins.ListModelMixin, mixins.RetrieveModelMixin):
-    """Examples translated under settings; the list leaves their code out."""
-
-    dataset_path = "example__dataset"
-    queryset = Translation.objects.select_related(
-        "setting__experiment__dataset",
-        "setting__experiment__context_dataset",
-        "setting__model",
-        "setting__prompt__template",
-        "example__dataset",
-        "run__verdict",
-        "run__example__dataset",
-        "call",
-    )
-    filterset_class = TranslationFilter
-
-    def get_queryset(self) -> QuerySet[Translation]:
-        rows = super().get_queryset()
-        if self.action == "list":
-            return rows.defer("code", "example__pytorch_code", "run__code", "run__verdict__report")
-        return rows
-
-    def get_serializer_class(self) -> type[BaseSerializer[Translation]]:
-        if self.action == "list":
-            return serializers.TranslationListSerializer
-        return serializers.TranslationSerializer
-
-    def get_serializer_context(self) -> dict[str, Any]:
-        return {**super().get_serializer_context(), "messages": _messages}
-
-    @extend_schema(
-        request=serializers.PasteSerializer,
-        responses={200: serializers.TranslationSerializer, 409: Refused},
-    )
-    @action(detail=True, methods=["post"])
-    def paste(self, request: Request, pk: str) -> Response:
-        """Bring an answer that was fetched by hand; its code is executed."""
-        asked = serializers.PasteSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        answer, code = asked.validated_data["answer"], asked.validated_data.get("code")
-        translation = self.get_object()
-        if code is None:
-            code = services.look_at_answer(answer).code
-        try:
-            services.paste_answer(translation, answer=answer, code=code, by=actor_of(request.user))
-        except services.ExperimentRefused as refused:
-            return refusal(refused, status.HTTP_409_CONFLICT)
-        return Response(self.get_serializer(self.get_object()).data)
-
-    @extend_schema(request=None, responses={200: serializers.TranslationSerializer, 409: Refused})
-    @action(detail=True, methods=["post"])
-    def queue(self, request: Request, pk: str) -> Response:
-        """Put a translation's draft into its dataset's repair queue."""
-        try:
-            services.send_to_queue(self.get_object(), by=actor_of(request.user))
-        except services.ExperimentRefused as refused:
-            return refusal(refused, status.HTTP_409_CONFLICT)
-        return Response(self.get_serializer(self.get_object()).data)
-
-
-def _messages(translation: Translation) -> list[dict[str, str]]:
-    """What a model was asked, or would be."""
-    if translation.call is not None:
-        asked: list[dict[str, str]] = translation.call.messages
-        return asked
-    experiment = translation.setting.experiment
-    prompts = Prompts(experiment.dataset, experiment.context_dataset)
-    try:
-        return planning.messages_of(translation, prompts)
-    except (LlmError, PolicyRefused):
-        return []
 
 
 class ScoreFilter(Filters):

@@ -152,6 +152,14 @@ class LimitSerializer(serializers.Serializer[Any]):
     )
 
 
+class ExperimentReferenceSerializer(serializers.Serializer[Any]):
+    reference = serializers.CharField(
+        allow_blank=True,
+        max_length=64,
+        help_text="The setting whose translations are the reference; empty: the fixed code",
+    )
+
+
 class ExperimentListSerializer(serializers.ModelSerializer[Experiment]):
     dataset = serializers.CharField(source="dataset.slug", read_only=True)
     context_dataset = serializers.CharField(
@@ -265,6 +273,25 @@ class TranslationSerializer(TranslationListSerializer):
         """The messages that are asked; none where they cannot be made."""
         found: list[dict[str, str]] = self.context["messages"](translation)
         return found
+
+
+class PromptAskedSerializer(serializers.Serializer[Any]):
+    """Which prompt is wanted; fixed examples are of the program's own dataset, without its own."""
+
+    prompt = serializers.ChoiceField(
+        [PromptUse.STANDARD.value, PromptUse.AUGMENTED.value], default=PromptUse.AUGMENTED.value
+    )
+    choice = serializers.ChoiceField([str(each) for each in Choice], default=Choice.NEAREST)
+    keep = serializers.IntegerField(
+        required=False, min_value=0, max_value=2**31 - 1, help_text="At most so many examples"
+    )
+
+
+class PromptSaidSerializer(serializers.Serializer[Any]):
+    messages = serializers.ListField(child=serializers.DictField(child=serializers.CharField()))
+    context = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.JSONField(), help_text="The fixed examples, as the fixed-bug JSON"
+    )
 
 
 class PasteSerializer(serializers.Serializer[Any]):

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from curation.enums import BatchState, PromptUse
 from curation.llm.calls import LlmError
-from curation.llm.prompts import PromptRefused, current
+from curation.llm.prompts import PromptRefused
 from curation.models import Dataset, Example, LanguageModel
 from curation.permissions import access_to, visible
 from curation.services.audit import actor_of
@@ -21,8 +21,8 @@ from scoring.experiment_forms import (
     ReferenceForm,
 )
 from scoring.experiments import pipeline, planning, queries, services
-from scoring.experiments.policy import Choice, Policy, PolicyRefused, Source
-from scoring.experiments.prompting import Prompt, Prompts
+from scoring.experiments.policy import Choice, Policy, PolicyRefused
+from scoring.experiments.prompting import Prompt, prompt_by_hand
 from scoring.models import Experiment, Translation
 
 ROWS_PER_PAGE = 50
@@ -159,9 +159,7 @@ def _context(translation: Translation, form: PasteForm) -> dict[str, object]:
     problem, asked = "", translation.call.messages if translation.call else []
     if not asked:
         try:
-            asked = planning.messages_of(
-                translation, Prompts(experiment.dataset, experiment.context_dataset)
-            )
+            asked = planning.prompt_of(translation).messages
         except (LlmError, PolicyRefused) as error:
             problem = str(error)
     return {
@@ -246,12 +244,7 @@ def translation_context(request: HttpRequest, pk: int) -> HttpResponse:
     """The fixed examples of a translation's prompt, as a file."""
     translation = get_object_or_404(pipeline.translations(), pk=pk)
     experiment = translation.setting.experiment
-    prompt = Prompts(experiment.dataset, experiment.context_dataset).prompt(
-        translation.example,
-        translation.setting.prompt,
-        Policy.of(translation.setting.context),
-        translation.setting.model,
-    )
+    prompt = planning.prompt_of(translation)
     return _download(prompt, f"{experiment.slug}-{translation.example.example_id}-context.json")
 
 
@@ -270,10 +263,7 @@ def example_prompt(request: HttpRequest, pk: int) -> HttpResponse:
     use = PromptUse.STANDARD if asked.get("prompt") == "standard" else PromptUse.AUGMENTED
     choice = Choice.COVER if asked.get("choice") == "cover" else Choice.NEAREST
     keep = int(asked["keep"]) if asked.get("keep", "").isdecimal() else None
-    policy = Policy(Source.LOO, choice, keep=keep) if use == PromptUse.AUGMENTED else Policy()
-    # No model is named: the prompt is not narrowed to any window but by what was asked for.
-    anyone = LanguageModel(name="by hand", context_window=10_000_000)
-    prompt = Prompts(example.dataset).prompt(example, current(use), policy, anyone)
+    prompt = prompt_by_hand(example, use, choice, keep)
     if "file" in asked:
         return _download(prompt, f"{example.example_id}-context.json")
     context = {

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from curation.api_base import Filters, Refused, Visible, refusal
 from curation.enums import MemberRole
+from curation.importers.snapshots import SnapshotRefused
 from curation.models import Dataset
 from curation.permissions import require
 from curation.serializers import VisibleDatasetField
@@ -82,6 +83,10 @@ class ReleaseSerializer(serializers.ModelSerializer[Release]):
         fields = ["id", "dataset", "version", "changelog", "sha256", "size", "files"]
         fields += ["examples", "steps", "created_at", "created_by"]
         read_only_fields = fields
+
+
+class BaseSerializer(serializers.Serializer[Any]):
+    dataset = serializers.CharField(help_text="What an experiment on the release is made of")
 
 
 class ChangeSerializer(serializers.Serializer[Any]):
@@ -218,3 +223,13 @@ class ReleaseViewSet(_Files, mixins.ListModelMixin, mixins.RetrieveModelMixin):
         if not all(path.is_file() for path in paths):
             raise Http404("The file of one of these releases is missing on the server.")
         return Response(DifferenceSerializer(snapshots.compare(*paths)).data)
+
+    @extend_schema(request=None, responses={200: BaseSerializer, 409: Refused}, filters=False)
+    @action(detail=True, methods=["post"], pagination_class=None)
+    def experiment(self, request: Request, pk: str) -> Response:
+        """Restore the release as a dataset of its own, for experiments; once."""
+        try:
+            base = services.base_dataset(self.get_object(), by=actor_of(request.user))
+        except (ExportRefused, SnapshotRefused) as refused:
+            return refusal(refused, status.HTTP_409_CONFLICT)
+        return Response(BaseSerializer({"dataset": base.slug}).data)

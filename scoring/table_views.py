@@ -1,7 +1,7 @@
 """Pages of an experiment's numbers: tables, the rows behind a cell, experiments compared."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
@@ -101,9 +101,16 @@ def compare(request: HttpRequest) -> HttpResponse:
     known = Experiment.objects.filter(dataset__in=visible(request.user)).order_by("slug")
     by_slug = {each.slug: each for each in known}
     chosen = [by_slug[slug] for slug in dict.fromkeys(request.GET.getlist("of")) if slug in by_slug]
-    found = side_by_side([(each.slug, table_of(each, "2"), table_of(each, "5")) for each in chosen])
+    found = compared(chosen)
     context = {"known": known, "chosen": chosen, "table": found, "rows": _texts(found)}
     return render(request, "scoring/compare.html", context)
+
+
+def compared(experiments: Sequence[Experiment]) -> Table:
+    """Experiments side by side."""
+    return side_by_side(
+        [(each.slug, table_of(each, "2"), table_of(each, "5")) for each in experiments]
+    )
 
 
 def _experiment(slug: str) -> Experiment:

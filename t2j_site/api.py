@@ -13,6 +13,7 @@ from scoring import api as scoring
 from scoring import dashboard_api as dashboards
 from scoring import experiment_api as experiments
 from scoring import release_api as releases
+from scoring import translation_api as translations
 from t2j_site import api_schema  # noqa: F401 - it says how tokens are told in the document
 from t2j_site.api_docs import api_docs
 from t2j_site.api_token import NewToken
@@ -32,7 +33,7 @@ router.register("trash", team.TrashViewSet, "api-trash")
 router.register("webhooks", team.WebhookViewSet, "api-webhook")
 router.register("runs", executor.RunViewSet, "api-run")
 router.register("experiments", experiments.ExperimentViewSet, "api-experiment")
-router.register("translations", experiments.TranslationViewSet, "api-translation")
+router.register("translations", translations.TranslationViewSet, "api-translation")
 router.register("exports", releases.ExportJobViewSet, "api-export-job")
 router.register("releases", releases.ReleaseViewSet, "api-release")
 router.register("scores", experiments.ScoreViewSet, "api-score")
@@ -74,11 +75,19 @@ urlpatterns = [
         scoring.ExportNamedFile.as_view(),
         name="api-export-file",
     ),
+    path(
+        "examples/<int:pk>/prompt/", translations.ExamplePrompt.as_view(), name="api-example-prompt"
+    ),
     path("examples/<int:pk>/contract/", executor.ExampleContract.as_view(), name="api-contract"),
     path(
         "experiments/<slug:slug>/tables/<slug:key>/",
         experiments.ExperimentTable.as_view(),
         name="api-experiment-table",
+    ),
+    path(
+        "experiments/<slug:slug>/tables/<slug:key>.<slug:ending>",
+        experiments.ExperimentTableFile.as_view(),
+        name="api-experiment-table-file",
     ),
     path("workers/", executor.Workers.as_view(), name="api-workers"),
     path("token/", NewToken.as_view(), name="api-token"),

@@ -15,6 +15,7 @@ _DATASET = {
     "source": "https://example.org/notebooks",
     "licence": "CC0-1.0",
     "everyone": "viewer",
+    "times_shown": False,
 }
 _STEP_TEXT = {
     "error": "Prints 3.0 where the reference prints 2.0.",
@@ -179,6 +180,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "NewSetting": _SETTING,
     "Limit": {"spend_limit": "5.00"},
+    "ExperimentReference": {"reference": "small-augmented"},
     "Paste": {"answer": f"Here it is:\n```python\n{FIXED}```\n"},
     "NewExport": {"dataset": "attention", "format": "t2j", "only": "verified"},
     "NewRelease": {"dataset": "attention", "version": "1.0.0", "changelog": "The first one."},

@@ -5,7 +5,7 @@ from curation.llm.prompts import Messages
 from curation.models import Example
 from scoring.enums import TranslationState
 from scoring.experiments.policy import Policy
-from scoring.experiments.prompting import Prompts
+from scoring.experiments.prompting import Prompt, Prompts
 from scoring.models import Experiment, Setting, Translation
 
 
@@ -38,12 +38,22 @@ def messages_of(translation: Translation, prompts: Prompts) -> Messages:
     Raises:
         LlmError, PolicyRefused: the prompt cannot be made.
     """
-    setting = translation.setting
-    prompt = prompts.prompt(
-        translation.example, setting.prompt, Policy.of(setting.context), setting.model
-    )
+    prompt = prompt_of(translation, prompts)
     translation.context = prompt.chosen.to_json() if prompt.chosen else {}
     return prompt.messages
+
+
+def prompt_of(translation: Translation, prompts: Prompts | None = None) -> Prompt:
+    """The prompt of a translation; `prompts` is given where many of one experiment are made.
+
+    Raises:
+        LlmError, PolicyRefused: the prompt cannot be made.
+    """
+    setting = translation.setting
+    experiment = setting.experiment
+    made = prompts or Prompts(experiment.dataset, experiment.context_dataset)
+    policy = Policy.of(setting.context)
+    return made.prompt(translation.example, setting.prompt, policy, setting.model)
 
 
 def _add_missing(setting: Setting) -> None:

@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 from curation.enums import PromptUse
 from curation.llm.calls import LlmError, params_of, room_for_answer
-from curation.llm.prompts import Messages, fill
+from curation.llm.prompts import Messages, current, fill
 from curation.llm.tokens import tokens_of, tokens_of_messages
 from curation.models import Dataset, Example, LanguageModel, PromptVersion
 from curation.records import RECORD_PARTS, record_of
 from scoring.experiments.context import Chosen, Fixed, Target, choose, own_lines
-from scoring.experiments.policy import Policy, Source
+from scoring.experiments.policy import Choice, Policy, Source
 from scoring.exporters.t2j import to_json
 
 
@@ -81,3 +81,16 @@ class Prompts:
             found = [to_json(record_of(example)) for example in examples]
             self._fixed[dataset.pk] = [each for each in found if each["Errors"]]
         return self._fixed[dataset.pk]
+
+
+def prompt_by_hand(example: Example, use: PromptUse, choice: Choice, keep: int | None) -> Prompt:
+    """The prompt for one program with the fixed examples of its dataset, but its own.
+
+    No model is named: it is not narrowed to any window but by what was asked for.
+
+    Raises:
+        PromptRefused: there is no prompt of that use.
+    """
+    policy = Policy(Source.LOO, choice, keep=keep) if use == PromptUse.AUGMENTED else Policy()
+    anyone = LanguageModel(name="by hand", context_window=10_000_000)
+    return Prompts(example.dataset).prompt(example, current(use), policy, anyone)

@@ -9,9 +9,13 @@ from django.core.management import call_command
 from django.test import Client
 
 from curation.enums import MemberRole
+from curation.services import steps
+from curation.services.steps import StepText
 from executor.models import Run
-from tests.api.calls import said
+from scoring import judging
+from tests.api.calls import V1, said
 from tests.curation.test_access import World
+from tests.factories import FIXED, make_draft, make_example
 
 pytestmark = pytest.mark.django_db
 
@@ -138,3 +142,63 @@ def test_models_are_listed_without_address_and_key(lead: Client) -> None:
     code, page = said(lead, "get", "/models/?enabled=true")
     assert (code, page["results"][0]["name"]) == (200, "m-mine")
     assert "recorded:" not in json.dumps(page)
+
+
+def test_what_drafts_are_held_against_is_changed(lead: Client, world: World) -> None:
+    path = "/experiments/x-mine/reference/"
+    code, shown = said(lead, "post", path, {"reference": "s"})
+    assert (code, shown["reference"]) == (200, "s")
+    code, refused = said(lead, "post", path, {"reference": "none"})
+    assert (code, "none" in refused["detail"]) == (409, True)
+    assert said(lead, "post", path, {"reference": ""})[1]["reference"] is None
+
+
+def test_judges_are_stopped(lead: Client, world: World) -> None:
+    experiment = world.translation.setting.experiment
+    purse = judging.purse_of(experiment)
+    type(purse).objects.filter(pk=purse.pk).update(state="running")
+    assert said(lead, "post", "/experiments/x-mine/stop-judges/")[0] == 200
+    purse.refresh_from_db()
+    assert purse.state == "stopped"
+
+
+def test_experiments_are_compared(lead: Client, world: World) -> None:
+    code, table = said(lead, "get", "/experiments/compare/?of=x-mine")
+    assert (code, table["columns"][1]["title"]) == (200, "x-mine / s")
+    code, answer = said(lead, "get", "/experiments/compare/?of=x-mine,other")
+    assert (code, "other" in answer["of"][0]) == (400, True)
+
+
+def test_a_table_is_a_file_too(lead: Client, world: World) -> None:
+    path = f"{V1}/experiments/x-mine/tables"
+    response = lead.get(f"{path}/2.csv", headers={"Accept": "text/csv"})
+    assert (response.status_code, response["Content-Type"]) == (200, "text/csv")
+    assert response.content == lead.get("/experiments/x-mine/tables/2.csv").content
+    assert lead.get(f"{path}/2.png").status_code == 404
+
+
+def test_a_model_is_asked_anew(lead: Client, world: World) -> None:
+    path = f"/translations/{world.translation.pk}/anew/"
+    code, refused = said(lead, "post", path)
+    assert (code, "not answered yet" in refused["detail"]) == (409, True)
+    model = world.translation.setting.model
+    type(model).objects.filter(pk=model.pk).update(base_url="http://127.0.0.1:9/v1")
+    answer = {"answer": "```\nx = 1\n```"}
+    said(lead, "post", f"/translations/{world.translation.pk}/paste/", answer)
+    code, shown = said(lead, "post", path)
+    assert (code, shown["state"]) == (200, "planned")
+
+
+def test_prompts_to_ask_by_hand(lead: Client, world: World) -> None:
+    path = f"/examples/{world.example.pk}/prompt/"
+    code, plain = said(lead, "get", f"{path}?prompt=standard")
+    assert (code, plain["context"]) == (200, {})
+    assert world.example.pytorch_code in plain["messages"][-1]["content"]
+    code = "import torch\nprint(torch.ones(9))\n"
+    other = make_draft(example=make_example(world.dataset, code=code))
+    steps.save_step(other, base=0, code=FIXED, text=StepText(), by=None)
+    code, fixed = said(lead, "get", path)
+    names = [each["Example_id"] for each in fixed["context"]["Pytorch_to_JAX_Examples"]]
+    assert (code, names) == (200, [other.example.example_id])
+    assert said(lead, "get", f"{path}?keep=-1")[0] == 400
+    assert said(lead, "get", f"/translations/{world.translation.pk}/context/") == (200, {})

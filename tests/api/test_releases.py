@@ -10,9 +10,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from curation.enums import WebhookEvent
-from curation.models import Delivery
+from curation.models import Dataset, Delivery
 from curation.services import webhooks
-from scoring.exports import pipeline
+from scoring.exports import files, pipeline
+from scoring.models import ExportJob, Release
 from tests.api.calls import V1, said
 from tests.factories import make_dataset, make_draft, make_example, make_user
 
@@ -80,3 +81,17 @@ def test_a_release_is_made_told_and_compared(api: Client, ann: User) -> None:
     told = Delivery.objects.latest("created_at")
     assert (told.event, Delivery.objects.count()) == ("released", 2)
     assert '"version": "1.1.0"' in told.body
+
+
+def test_a_release_is_the_base_of_experiments(api: Client, ann: User) -> None:
+    make_draft(example=make_example(make_dataset("mine", by=ann)))
+    said(api, "post", "/releases/", {"dataset": "mine", "version": "1.0.0"})
+    pipeline.execute(ExportJob.objects.get().pk)
+    (release,) = said(api, "get", "/releases/?dataset=mine")[1]["results"]
+    path = f"/releases/{release['id']}/experiment/"
+    code, made = said(api, "post", path)
+    assert (code, Dataset.objects.get(slug=made["dataset"]).examples.count()) == (200, 1)
+    assert said(api, "post", path) == (200, made)
+    files.path_of(Release.objects.get().path).write_bytes(b"spoilt")
+    Dataset.objects.get(slug=made["dataset"]).delete()
+    assert said(api, "post", path)[0] == 409
