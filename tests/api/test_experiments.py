@@ -15,7 +15,7 @@ from executor.models import Run
 from scoring import judging
 from tests.api.calls import V1, said
 from tests.curation.test_access import World
-from tests.factories import FIXED, make_draft, make_example
+from tests.factories import make_draft, make_example
 
 pytestmark = pytest.mark.django_db
 
@@ -196,7 +196,8 @@ def test_prompts_to_ask_by_hand(lead: Client, world: World) -> None:
     assert world.example.pytorch_code in plain["messages"][-1]["content"]
     code = "import torch\nprint(torch.ones(9))\n"
     other = make_draft(example=make_example(world.dataset, code=code))
-    steps.save_step(other, base=0, code=FIXED, text=StepText(), by=None)
+    mended = "import jax.numpy as jn\nshow(jn.ones(9))\n"  # no line of the other one's fix
+    steps.save_step(other, base=0, code=mended, text=StepText(), by=None)
     code, fixed = said(lead, "get", path)
     names = [each["Example_id"] for each in fixed["context"]["Pytorch_to_JAX_Examples"]]
     assert (code, names) == (200, [other.example.example_id])
