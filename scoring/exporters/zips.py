@@ -34,18 +34,19 @@ class _Drain:
 def stream(members: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[bytes]:
     """The zip file with these members; equal members give equal bytes."""
     drain = _Drain()
-    with ThreadPoolExecutor(1) as pool, zipfile.ZipFile(drain, "w") as archive:
+    with zipfile.ZipFile(drain, "w") as archive:
         for name, pieces in members:
             about = zipfile.ZipInfo(name, TIME)
             about.compress_type = zipfile.ZIP_DEFLATED
             about._compresslevel = LEVEL  # type: ignore[attr-defined]
             about.external_attr = 0o644 << 16
-            with archive.open(about, "w", force_zip64=True) as member:
-                written = pool.submit(int)
+            # Left in this order: nothing is being written when the member is closed.
+            with archive.open(about, "w", force_zip64=True) as member, ThreadPoolExecutor(1) as own:
+                written = own.submit(int)
                 for piece in pieces:  # the next one is made while this one is compressed
                     written.result()
                     yield from drain.empty()
-                    written = pool.submit(member.write, piece)
+                    written = own.submit(member.write, piece)
                 written.result()
             yield from drain.empty()
     yield from drain.empty()
