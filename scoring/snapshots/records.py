@@ -4,6 +4,7 @@ What belongs together is nested, and people go by their names: numbers of this d
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -179,18 +180,22 @@ def _add_drafts(
     made: dict[int, ExampleRecord], rows: list[ahead.Row], known: set[int], names: "_Names"
 ) -> None:
     """`known` are those with revisions; others were deleted since they were asked for."""
-    numbers: dict[int, int] = {}
     for row in rows:
-        own, pk, blind = made[row[0]], row[1], row[2]
-        if blind:
-            own.hidden.add(pk)
-        elif pk in known:
-            numbers[pk] = len(own.drafts) + 1
-            people = [names[person] for person in row[4 : 4 + len(DRAFT_PEOPLE)]]
-            record = _DRAFT.record(row, *people, numbers.get(row[3]), [], [], [])
-            own.record["drafts"].append(record)
-            own.drafts[pk] = _Draft(numbers[pk], row[3] is not None, record)
-            own.keys["draft", str(pk)] = [numbers[pk]]
+        if row[2]:
+            made[row[0]].hidden.add(row[1])
+    shown = [row for row in rows if not row[2] and row[1] in known]
+    numbers: dict[int, int] = {}
+    counts: Counter[int] = Counter()
+    for row in shown:
+        counts[row[0]] += 1
+        numbers[row[1]] = counts[row[0]]
+    for row in shown:
+        own, pk = made[row[0]], row[1]
+        people = [names[person] for person in row[4 : 4 + len(DRAFT_PEOPLE)]]
+        record = _DRAFT.record(row, *people, numbers.get(row[3]), [], [], [])
+        own.record["drafts"].append(record)
+        own.drafts[pk] = _Draft(numbers[pk], row[3] is not None, record)
+        own.keys["draft", str(pk)] = [numbers[pk]]
 
 
 def _add_revisions(made: dict[int, ExampleRecord], rows: list[ahead.Row], names: "_Names") -> None:

@@ -154,6 +154,14 @@ def test_it_is_the_same_within_a_transaction_and_whatever_the_server_calls_noon(
             cursor.execute(f"ALTER DATABASE {name} RESET TimeZone")
 
 
+def test_a_repair_may_be_older_than_the_draft_that_it_repairs() -> None:
+    example = make_example(make_dataset("mine"))
+    repair, original = make_draft(example=example), make_draft(example=example)
+    Draft.objects.filter(pk=repair.pk).update(original=original)
+    ((own,),) = records(example.dataset, 5)
+    assert [draft["original"] for draft in own.record["drafts"]] == [2, None]
+
+
 def test_a_dry_run_says_the_same_and_writes_nothing(rich: bytes) -> None:
     restored = restore(io.BytesIO(rich), "rich", by=None, dry_run=True)
     assert restored.lines()[0] == "rich: 3 examples, 2 steps would be restored."
