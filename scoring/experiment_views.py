@@ -244,7 +244,11 @@ def translation_context(request: HttpRequest, pk: int) -> HttpResponse:
     """The fixed examples of a translation's prompt, as a file."""
     translation = get_object_or_404(pipeline.translations(), pk=pk)
     experiment = translation.setting.experiment
-    prompt = planning.prompt_of(translation)
+    try:
+        prompt = planning.prompt_of(translation)
+    except (LlmError, PolicyRefused) as refused:
+        messages.error(request, str(refused))
+        return redirect("translation-detail", pk)
     return _download(prompt, f"{experiment.slug}-{translation.example.example_id}-context.json")
 
 

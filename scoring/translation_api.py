@@ -18,7 +18,6 @@ from rest_framework.views import APIView
 from curation.api_base import Filters, Refused, Visible, refusal
 from curation.enums import PromptUse
 from curation.llm.calls import LlmError
-from curation.llm.prompts import PromptRefused
 from curation.models import Example
 from curation.services.audit import actor_of
 from scoring import experiment_serializers as serializers
@@ -141,7 +140,7 @@ class ExamplePrompt(APIView):
 
     @extend_schema(
         parameters=[serializers.PromptAskedSerializer],
-        responses={200: serializers.PromptSaidSerializer, 409: Refused},
+        responses=serializers.PromptSaidSerializer,
     )
     def get(self, request: Request, pk: int) -> Response:
         """Its messages, and the fixed examples in them."""
@@ -150,9 +149,6 @@ class ExamplePrompt(APIView):
         said = asked.validated_data
         example = get_object_or_404(Example.objects.select_related("dataset"), pk=pk)
         use, choice = PromptUse(said["prompt"]), Choice(said["choice"])
-        try:
-            prompt = prompt_by_hand(example, use, choice, said.get("keep"))
-        except (LlmError, PolicyRefused, PromptRefused) as refused:
-            return refusal(refused, status.HTTP_409_CONFLICT)
+        prompt = prompt_by_hand(example, use, choice, said.get("keep"))
         found = {"messages": prompt.messages, "context": _context(prompt)}
         return Response(serializers.PromptSaidSerializer(found).data)

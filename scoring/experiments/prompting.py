@@ -87,9 +87,6 @@ def prompt_by_hand(example: Example, use: PromptUse, choice: Choice, keep: int |
     """The prompt for one program with the fixed examples of its dataset, but its own.
 
     No model is named: it is not narrowed to any window but by what was asked for.
-
-    Raises:
-        PromptRefused: there is no prompt of that use.
     """
     policy = Policy(Source.LOO, choice, keep=keep) if use == PromptUse.AUGMENTED else Policy()
     anyone = LanguageModel(name="by hand", context_window=10_000_000)

@@ -113,6 +113,18 @@ def test_what_came_of_it_is_shown_down_to_the_answer(client: Client, done: Exper
     assert [each["Example_id"] for each in told] == ["e0", "e2", "e3", "e4", "e5"]
 
 
+def test_a_context_that_fits_no_more_is_told_in_a_sentence(
+    client: Client, done: Experiment, model: LanguageModel
+) -> None:
+    LanguageModel.objects.filter(pk=model.pk).update(context_window=1)
+    pk = Translation.objects.filter(example__example_id="e1").get().pk
+    page = client.get(reverse("translation-context", args=[pk]), follow=True)
+    assert page.redirect_chain == [(reverse("translation-detail", args=[pk]), 302)]
+    assert "no room for fixed examples" in page.content.decode()
+    api = client.get(f"/api/v1/translations/{pk}/context/")
+    assert (api.status_code, "no room" in api.json()["detail"]) == (409, True)
+
+
 def test_only_what_changes_is_sent_while_it_runs(client: Client, done: Experiment) -> None:
     url = reverse("experiment-detail", args=["x"])
     fragment = client.get(url, headers={"HX-Request": "true"}).content.decode()
