@@ -167,16 +167,17 @@ def serious(page: Page) -> list[Any]:
     ]
 
 
-def test_axe_finds_nothing_serious_on_any_page(signed_in: Page, draft: Draft) -> None:
-    save_step(
-        draft,
-        base=0,
-        code=FIXED,
-        text=StepText(fix_info="Why.", category=Category.objects.get()),
-        by=None,
-    )
+@pytest.fixture
+def stepped(draft: Draft) -> Draft:
+    """The draft with a step, whose run waits: every page has something to show."""
+    text = StepText(fix_info="Why.", category=Category.objects.get())
+    save_step(draft, base=0, code=FIXED, text=text, by=None)
     request_run(draft.example, head_of(draft).code, draft=draft, by=None)
-    page, problems = signed_in, []
+    return draft
+
+
+def test_axe_finds_nothing_serious_on_any_page(signed_in: Page, stepped: Draft) -> None:
+    page, draft, problems = signed_in, stepped, []
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
         for address in addresses(draft, draft.example.dataset):
@@ -185,3 +186,14 @@ def test_axe_finds_nothing_serious_on_any_page(signed_in: Page, draft: Draft) ->
             page.wait_for_load_state("load")
             problems += [(theme, *each) for each in serious(page)]
     assert problems == []
+
+
+def test_no_page_is_wider_than_a_narrow_window(signed_in: Page, stepped: Draft) -> None:
+    """WCAG 1.4.10: 320 pixels, as with a zoom of 400 %; tables and code scroll on their own."""
+    page, wider = signed_in, []
+    page.set_viewport_size({"width": 320, "height": 800})
+    for address in addresses(stepped, stepped.example.dataset):
+        page.goto(address)
+        if page.evaluate("document.documentElement.scrollWidth") > 320:
+            wider.append(address)
+    assert wider == []
