@@ -159,7 +159,7 @@ def _context(translation: Translation, form: PasteForm) -> dict[str, object]:
     problem, asked = "", translation.call.messages if translation.call else []
     if not asked:
         try:
-            asked = planning.prompt_of(translation).messages
+            asked = planning.messages_of(translation)  # notes the choice, which is shown
         except (LlmError, PolicyRefused) as error:
             problem = str(error)
     return {

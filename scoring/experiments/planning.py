@@ -32,8 +32,8 @@ def subject_of(translation: Translation) -> str:
     return f"draft/{translation.setting.name}/{example}/{translation.sample}"
 
 
-def messages_of(translation: Translation, prompts: Prompts) -> Messages:
-    """The prompt of a translation; the choice of its context is noted in the translation.
+def messages_of(translation: Translation, prompts: Prompts | None = None) -> Messages:
+    """The messages of its prompt; the choice of its context is noted in the translation.
 
     Raises:
         LlmError, PolicyRefused: the prompt cannot be made.

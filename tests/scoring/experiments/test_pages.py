@@ -113,6 +113,20 @@ def test_what_came_of_it_is_shown_down_to_the_answer(client: Client, done: Exper
     assert [each["Example_id"] for each in told] == ["e0", "e2", "e3", "e4", "e5"]
 
 
+def test_what_is_asked_by_hand_is_shown_with_its_context(
+    client: Client, fixed: Dataset, model: LanguageModel
+) -> None:
+    model.base_url = "by-hand:"
+    model.save()
+    experiment = make_experiment(fixed, model, context=Policy(Source.LOO))
+    start(experiment, by=None, here=True)
+    Work(experiment).run()
+    pk = Translation.objects.filter(example__example_id="e1").get().pk
+    page = html_of(client, "translation-detail", pk)
+    assert "e0, e2, e3, e4, e5" in page
+    assert reverse("translation-context", args=[pk]) in page
+
+
 def test_a_context_that_fits_no_more_is_told_in_a_sentence(
     client: Client, done: Experiment, model: LanguageModel
 ) -> None:
