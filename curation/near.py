@@ -109,7 +109,8 @@ def groups_of(signatures: Signature) -> list[int]:
 class NearDuplicates:
     """Remembers about 160 bytes of each program: of every permutation one byte, and the bands.
 
-    A byte of each hash is enough (Li and König 2010): others agree in it one time in 256.
+    Sorting them in takes some 300 more for a moment. A byte of each hash is enough (Li and König
+    2010): others agree in it one time in 256.
     """
 
     def __init__(self) -> None:

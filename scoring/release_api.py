@@ -85,7 +85,7 @@ class ReleaseSerializer(serializers.ModelSerializer[Release]):
         read_only_fields = fields
 
 
-class BaseSerializer(serializers.Serializer[Any]):
+class ReleaseBaseSerializer(serializers.Serializer[Any]):
     dataset = serializers.CharField(help_text="What an experiment on the release is made of")
 
 
@@ -224,7 +224,9 @@ class ReleaseViewSet(_Files, mixins.ListModelMixin, mixins.RetrieveModelMixin):
             raise Http404("The file of one of these releases is missing on the server.")
         return Response(DifferenceSerializer(snapshots.compare(*paths)).data)
 
-    @extend_schema(request=None, responses={200: BaseSerializer, 409: Refused}, filters=False)
+    @extend_schema(
+        request=None, responses={200: ReleaseBaseSerializer, 409: Refused}, filters=False
+    )
     @action(detail=True, methods=["post"], pagination_class=None)
     def experiment(self, request: Request, pk: str) -> Response:
         """Restore the release as a dataset of its own, for experiments; once."""
@@ -232,4 +234,4 @@ class ReleaseViewSet(_Files, mixins.ListModelMixin, mixins.RetrieveModelMixin):
             base = services.base_dataset(self.get_object(), by=actor_of(request.user))
         except (ExportRefused, SnapshotRefused) as refused:
             return refusal(refused, status.HTTP_409_CONFLICT)
-        return Response(BaseSerializer({"dataset": base.slug}).data)
+        return Response(ReleaseBaseSerializer({"dataset": base.slug}).data)

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 # Zip files carry a time for every member; one fixed time makes equal content equal bytes.
 TIME = (1980, 1, 1, 0, 0, 0)
-# Half the time of zlib's own choice, for a tenth more bytes. Python 3.13 has a public name for it.
+# Half the time of zlib's own choice, for up to a third more bytes. Its name is public from Python
+# 3.13 on.
 LEVEL = 1
 
 

@@ -196,6 +196,18 @@ def test_members_are_made_changed_and_taken_out(api: Client, ann: User) -> None:
     assert (code, dataset["everyone"], dataset["repairs_wanted"]) == (200, "viewer", 2)
 
 
+def test_a_lead_says_whether_times_are_shown_and_nothing_else(client: Client, ann: User) -> None:
+    dataset, lead = make_dataset("mine", by=ann), make_user("lead")
+    members.set_role(dataset, lead, MemberRole.LEAD, by=None)
+    client.force_login(lead)
+    code, shown = said(client, "patch", "/datasets/mine/", {"times_shown": True})
+    assert (code, shown["times_shown"]) == (200, True)
+    both = {"times_shown": False, "everyone": ""}
+    assert said(client, "patch", "/datasets/mine/", both)[0] == 403
+    dataset.refresh_from_db()
+    assert (dataset.times_shown, dataset.everyone) == (True, MemberRole.LEAD)
+
+
 def test_independent_repairs_are_decided_between(api: Client, ann: User) -> None:
     dataset = make_dataset("mine", by=ann)
     members.set_repairs(dataset, 2, by=None)
