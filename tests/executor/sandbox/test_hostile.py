@@ -99,11 +99,16 @@ def test_a_service_of_this_host_is_out_of_reach() -> None:
 def test_runs_beside_hostile_ones_end_as_if_alone() -> None:
     neighbours = ("fork_bomb", "memory_bomb", "disk_filler", "output_flood", "kills_everything")
     texts = [(FOLDER / f"{name}.py").read_text() for name in neighbours]
-    honest = Job(
-        "jax",
-        "selftest_program",
-        {"code.py": b"import os; open('/work/out/n', 'w').write('1'); os.fork(); print(1)"},
+    # A program that ends first takes its children with it: it waits for its own.
+    code = (
+        "import os\n"
+        "open('/work/out/n', 'w').write('1')\n"
+        "child = os.fork()\n"
+        "if child:\n"
+        "    os.waitpid(child, 0)\n"
+        "print(1)"
     )
+    honest = Job("jax", "selftest_program", {"code.py": code.encode()})
     sandbox.prepare("jax")
     with clean_host(), ThreadPoolExecutor(2) as threads:
         jobs = [Expected.read(text).job(text) for text in texts]
