@@ -166,7 +166,7 @@ class BoardFile(Download):
         operation_id="dashboards_file",
     )
     def get(self, request: Request, slug: str, board: str, ending: str) -> HttpResponse:
-        """CSV, JSON, Markdown or LaTeX of its table, or its drawing as SVG."""
+        """CSV, JSON, Markdown or LaTeX of its table, or its drawing as SVG or PNG."""
         return views.file_of(request._request, slug, board, ending)
 
 

@@ -28,6 +28,7 @@ from scoring.dashboards import DASHBOARDS, Board, Chosen, Data
 from scoring.dashboards.base import Heat
 from scoring.dashboards.data import BREAKDOWNS
 from scoring.dashboards.figures import Linked, svg_of
+from scoring.dashboards.pixels import png_of
 from scoring.models import Plan
 from scoring.services import set_plan
 from scoring.summaries import State, state_of
@@ -42,8 +43,9 @@ COUNTED = 1_000
 WIDE = 5
 # Names of people who are shown by name may change: nothing else that is drawn does.
 KEPT_SECONDS = 600
-ENDINGS = ("csv", "json", "svg")
-FILE_ENDINGS = (*FORMATS, "svg")
+DRAWN = ("svg", "png")
+ENDINGS = ("csv", "json", *DRAWN)
+FILE_ENDINGS = (*FORMATS, *DRAWN)
 
 
 @require_GET
@@ -79,6 +81,7 @@ def _boards(data: Data, states: Mapping[int, State]) -> SafeString:
             "query": urlencode(data.chosen.narrowing | {"by": data.chosen.by}),
             "boards": [_shown(key, entry.make(data), linked) for key, entry in DASHBOARDS.items()],
             "endings": ENDINGS,
+            "drawn": DRAWN,
         }
         found = render_to_string("scoring/_boards.html", context)
         kept.set(key, found, KEPT_SECONDS)
@@ -107,13 +110,14 @@ def file_of(request: HttpRequest, slug: str, board: str, ending: str) -> HttpRes
     dataset = get_object_or_404(Dataset, slug=slug)
     data, _ = data_of(request, dataset)
     made = DASHBOARDS[board].make(data)
-    if ending == "svg":
-        media_type, content = (
-            "image/svg+xml",
-            svg_of(made, _linked(dataset, data.chosen), alone=True),
-        )
+    content: str | bytes
+    if ending in DRAWN:
+        content = svg_of(made, _linked(dataset, data.chosen), alone=True)
         if not content:
             raise Http404("There is nothing to draw yet.")
+        media_type = "image/svg+xml"
+        if ending == "png":
+            media_type, content = "image/png", png_of(content)
     else:
         media_type, render_as = FORMATS[ending]
         content = render_as(made.table)

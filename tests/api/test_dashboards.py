@@ -103,6 +103,7 @@ def test_what_is_not_there(api: Client) -> None:
     assert said(api, "get", "/datasets/little/dashboards/none/")[0] == 404
     assert said(api, "get", "/datasets/little/dashboards/funnel.exe")[0] == 404
     assert api.get(f"{V1}/datasets/little/dashboards/funnel.svg").content.startswith(b"<svg")
+    assert api.get(f"{V1}/datasets/little/dashboards/funnel.png").content.startswith(b"\x89PNG")
 
 
 def test_a_lead_sets_the_plan(api: Client, world: World) -> None:

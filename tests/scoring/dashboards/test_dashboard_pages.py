@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import struct
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlencode
 from xml.etree import ElementTree
@@ -17,6 +18,7 @@ from curation.models import AuditEvent, Category
 from curation.services.steps import StepText, save_step
 from scoring import summaries
 from scoring.dashboards import DASHBOARDS, Chosen, Data
+from scoring.dashboards.pixels import png_of
 from scoring.models import Plan
 from scoring.services import set_plan
 from scoring.summary_tasks import count_dataset
@@ -139,8 +141,20 @@ def test_files_hold_what_the_page_shows(client: Client, world: World) -> None:
     assert not list(svg.iter("{http://www.w3.org/2000/svg}a"))
 
 
+def test_a_chart_comes_as_pixels_with_its_letters(client: Client, world: World) -> None:
+    drawn = file(client, "categories", "png")
+    svg = file(client, "categories", "svg").decode()
+    root = ElementTree.fromstring(svg)
+    assert drawn.startswith(b"\x89PNG")
+    wide, high = struct.unpack(">II", drawn[16:24])
+    assert (wide, high) == tuple(2 * int(root.attrib[name]) for name in ("width", "height"))
+    # Without letters, or with a box for each, other words would look the same.
+    assert png_of(svg) == drawn != png_of(svg.replace("API misuse", "API missed"))
+
+
 def test_files_there_are_none_of_are_not_found(client: Client, world: World) -> None:
-    for board, ending in (("nope", "csv"), ("categories", "exe"), ("agreement", "svg")):
+    missing = (("nope", "csv"), ("categories", "exe"), ("agreement", "svg"), ("agreement", "png"))
+    for board, ending in missing:
         url = reverse("dataset-board-file", args=["little", board, ending])
         assert client.get(url).status_code == 404
 
