@@ -69,7 +69,8 @@ def pages() -> None:
     browser.force_login(chief)
     board, queue = (reverse(name, args=[SLUG]) for name in ("dataset-dashboard", "dataset-detail"))
     rows = reverse("dataset-rows", args=[SLUG])
-    category = Category.objects.values_list("slug", flat=True)[0]
+    by_size = Category.objects.annotate(steps=models.Count("fixstep")).order_by("-steps")
+    category = by_size.values_list("slug", flat=True)[0]
     for name, url in (
         ("dashboard", board),
         ("dashboard, one model", f"{board}?model=model-1&difficulty=hard"),
@@ -79,6 +80,11 @@ def pages() -> None:
         ("rows: a category", f"{rows}?of=steps&category={category}"),
         ("queue", queue),
         ("queue, filtered", f"{queue}?status=verified"),
+        ("queue, a category", f"{queue}?category={category}"),
+        ("queue, with nobody", f"{queue}?assignee=(nobody)"),
+        ("queue, a rare word", f"{queue}?q=example-999"),
+        ("queue, a frequent word", f"{queue}?q=jnp"),
+        ("queue, page 1,000", f"{queue}?page=1000"),
     ):
         times = []
         for _ in range(TIMES + 1):

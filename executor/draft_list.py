@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.core.paginator import Paginator
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.utils.functional import cached_property
 
 from curation.enums import Difficulty, DraftStatus
 from curation.models import Category, Dataset, Draft, Example, FixStep, Revision
@@ -117,7 +119,8 @@ def _parts(judged: str) -> tuple[str, str, str]:
     return outcome, kind, reason
 
 
-def narrowed(drafts: Drafts, filters: Filters) -> Drafts:
+def narrowed(drafts: Drafts, filters: Filters, words: "Words | None" = None) -> Drafts:
+    """The drafts that match; `words` where a caller has looked for those of the filters already."""
     if filters.status:
         drafts = drafts.filter(status=filters.status)
     if filters.difficulty:
@@ -140,26 +143,90 @@ def narrowed(drafts: Drafts, filters: Filters) -> Drafts:
         drafts = drafts.filter(assignee=None)
     elif filters.assignee:
         drafts = drafts.filter(assignee__username=filters.assignee)
-    return drafts.filter(pk__in=_matching(filters.q)) if filters.q else drafts
+    return drafts.filter((words or words_of(filters.q)).condition)
 
 
-def _matching(text: str) -> set[int]:
-    """Ids of drafts where a person looks for words: names, the model, and the code of either side.
+# Words that are found more often are looked for draft by draft, in the order of the list: a page is
+# full soon then, and to list them all would take seconds.
+FREQUENT = 10_000
 
-    One search for each, so that each uses its index: one condition over all would be looked at for
-    every program. Found once for the count and the page.
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a person looks for, as a condition on drafts; `frequent` if counting them takes long."""
+
+    condition: Q
+    frequent: bool = False
+
+
+def words_of(text: str) -> Words:
+    """Where a person looks for words: names, the model, and the code of either side."""
+    if not text:
+        return Words(Q())
+    found = _rarely_in(text)
+    if found is not None:
+        return Words(Q(pk__in=found))
+    in_code = Revision.objects.filter(draft=OuterRef("pk"), code__icontains=text)
+    columns = ("model", "example__example_id", "example__title", "example__pytorch_code")
+    anywhere = Q(Exists(in_code))
+    for column in columns:
+        anywhere |= Q(**{f"{column}__icontains": text})
+    return Words(anywhere, frequent=True)
+
+
+def _rarely_in(text: str) -> set[int] | None:
+    """Ids of the drafts that have these words; None where they are frequent.
+
+    One search for each place, so that each uses its index: one condition over all would be looked
+    at for every program. Found once for the count and the page.
     """
     named = Example.objects.filter(Q(example_id__icontains=text) | Q(title__icontains=text))
     reference = Example.objects.filter(pytorch_code__icontains=text)
-    of_draft = (
-        Draft.objects.filter(example__in=named.order_by().values("pk")),
-        Draft.objects.filter(example__in=reference.order_by().values("pk")),
-        Draft.objects.filter(model__icontains=text),
+    places: tuple[QuerySet[Any, int], ...] = (
+        Revision.objects.filter(code__icontains=text).values_list("draft", flat=True),
+        Draft.objects.filter(example__in=named.values("pk")).values_list("pk", flat=True),
+        Draft.objects.filter(example__in=reference.values("pk")).values_list("pk", flat=True),
+        Draft.objects.filter(model__icontains=text).values_list("pk", flat=True),
     )
-    in_code = Revision.objects.filter(code__icontains=text).order_by().values_list("draft")
-    return {
-        pk for (pk,) in in_code.union(*(each.order_by().values_list("pk") for each in of_draft))
-    }
+    found: set[int] = set()
+    for place in places:
+        ids = list(place.order_by()[: FREQUENT + 1])
+        if len(ids) > FREQUENT:
+            return None
+        found.update(ids)
+    return found
+
+
+class Pages(Paginator):  # type: ignore[type-arg]
+    """The list a page at a time; `count` stops one behind `most` where it is not `known`.
+
+    `asked` is the page as the address has it, which must be within reach.
+    """
+
+    COUNTED = 1_000
+
+    def __init__(
+        self, drafts: Drafts, per_page: int, asked: str, *, known: int | None, in_order: bool
+    ) -> None:
+        super().__init__(drafts, per_page)
+        self.drafts, self.known, self.in_order = drafts, known, in_order
+        page = int(asked[:9]) if asked.isascii() and asked.isdigit() else 1
+        self.most = page * per_page if in_order else max(self.COUNTED, page * per_page)
+
+    @cached_property
+    def count(self) -> int:
+        if self.known is not None:
+            return self.known
+        # Without the order the database would look through all of them for the first few.
+        before = self.most - self.per_page if self.in_order else 0
+        rows = self.drafts if self.in_order else self.drafts.order_by()
+        found = len(rows.values_list("pk")[before : self.most + 1])
+        return before + found if found or not before else self.drafts.order_by().count()
+
+    @property
+    def more(self) -> bool:
+        """There are more than `most`; how many is not known."""
+        return self.known is None and self.count > self.most
 
 
 # What the list shows of a draft; other columns take longer to read than these.

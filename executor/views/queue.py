@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -32,12 +31,16 @@ def queue(request: HttpRequest, slug: str) -> HttpResponse:
     dataset = get_object_or_404(Dataset, slug=slug)
     filters = draft_list.Filters.of(request.GET.dict())
     counts, drafts = counts_of(dataset), draft_list.drafts_of(dataset)
-    found = draft_list.rows_of(draft_list.narrowed(drafts, filters))
-    pages = Paginator(found, DRAFTS_PER_PAGE)
-    known = draft_list.count_of(counts.sorts, filters)
-    if known is not None:
-        pages.count = known  # else it counts them one by one
-    page = pages.get_page(request.GET.get("page"))
+    words = draft_list.words_of(filters.q)
+    asked = request.GET.get("page", "")
+    pages = draft_list.Pages(
+        draft_list.rows_of(draft_list.narrowed(drafts, filters, words)),
+        DRAFTS_PER_PAGE,
+        asked,
+        known=draft_list.count_of(counts.sorts, filters),
+        in_order=words.frequent,
+    )
+    page = pages.get_page(asked)
     # To look for none takes as long as the rest of the page.
     missing = examples_without_draft(dataset) if counts.without_draft else Example.objects.none()
     context = {

@@ -1,5 +1,6 @@
 """The queue's filters: each narrows, each counts over the whole dataset, all as links."""
 
+import re
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -95,6 +96,45 @@ def test_by_the_category_of_a_step_and_by_assignee(
         drafts["failed"].pk,
     ]
     assert shown(client, assignee="nobody at all") == []
+
+
+@pytest.mark.parametrize("q", ["X = 1", "torch", "Cheap-9", "e7", "attention", "nowhere at all"])
+def test_frequent_words_are_found_where_rare_ones_are(
+    client: Client, drafts: dict[str, Draft], monkeypatch: pytest.MonkeyPatch, q: str
+) -> None:
+    Draft.objects.filter(pk=drafts["waiting"].pk).update(model="cheap-9")
+    examples = drafts["failed"].example.__class__.objects
+    examples.filter(pk=drafts["failed"].example_id).update(example_id="e7", title="Attention")
+    rare = shown(client, q=q)
+    monkeypatch.setattr(draft_list, "FREQUENT", 0)
+    assert draft_list.words_of(q).frequent == bool(rare) == (q != "nowhere at all")
+    assert shown(client, q=q) == rare
+
+
+@pytest.mark.parametrize("query", [{"q": "x = "}, {"assignee": draft_list.NOBODY}])
+@pytest.mark.parametrize("most", [0, 10_000])
+def test_many_matches_are_counted_as_far_as_one_looks(
+    client: Client,
+    drafts: dict[str, Draft],
+    monkeypatch: pytest.MonkeyPatch,
+    query: dict[str, str],
+    most: int,
+) -> None:
+    monkeypatch.setattr(draft_list, "FREQUENT", most)
+    monkeypatch.setattr(draft_list.Pages, "COUNTED", 1)
+    monkeypatch.setattr("executor.views.queue.DRAFTS_PER_PAGE", 1)
+    url, seen, words = reverse("dataset-detail", args=["mine"]), [], []
+    for page in ("", "2", "3"):
+        response = client.get(url, {**query, "page": page})
+        seen += [draft.pk for draft in response.context["drafts"]]
+        html = response.content.decode()
+        words += re.findall(r"(\d to \d of [^<]*)<", html)
+        assert ("All that match" in html) == (page != "3")
+        assert ('rel="next"' in html) == (page != "3")
+    assert seen == [draft.pk for draft in drafts.values()]
+    assert words == ["1 to 1 of more than 1", "2 to 2 of more than 2", "3 to 3 of 3"]
+    last = client.get(url, {**query, "page": "9"})
+    assert [draft.pk for draft in last.context["drafts"]] == seen[2:]
 
 
 def bulk(client: Client, **sent: Any) -> Any:
