@@ -69,7 +69,7 @@ def pages() -> None:
     browser.force_login(chief)
     board, queue = (reverse(name, args=[SLUG]) for name in ("dataset-dashboard", "dataset-detail"))
     rows = reverse("dataset-rows", args=[SLUG])
-    by_size = Category.objects.annotate(steps=models.Count("fixstep")).order_by("-steps")
+    by_size = Category.objects.alias(size=models.Count("steps")).order_by("-size")
     category = by_size.values_list("slug", flat=True)[0]
     for name, url in (
         ("dashboard", board),
