@@ -11,6 +11,7 @@ from scoring.models import (
     Experiment,
     ExportJob,
     Plan,
+    Published,
     Release,
     Score,
     Setting,
@@ -83,6 +84,12 @@ class ReleaseAdmin(ReadOnlyAdmin):
 @admin.register(Plan)
 class PlanAdmin(ReadOnlyAdmin):
     list_display = ["dataset", "approved_wanted", "due"]
+    list_select_related = ["dataset"]
+
+
+@admin.register(Published)
+class PublishedAdmin(ReadOnlyAdmin):
+    list_display = ["dataset", "board", "name", "source"]
     list_select_related = ["dataset"]
 
 

@@ -19,14 +19,15 @@ from curation.models import Dataset
 from curation.services.audit import actor_of
 from scoring import dashboard_views as views
 from scoring.behind import DRAFT_KEYS, STEP_KEYS, BadFilter, Behind, drafts_behind, steps_behind
-from scoring.dashboards import DASHBOARDS, Data
+from scoring.dashboards import DASHBOARDS, Chosen, Data, board_of
 from scoring.dashboards.data import BREAKDOWNS
+from scoring.dashboards.published import TAKEN, Source, Unreadable, form_of, read
 from scoring.experiment_api import cell_of
 from scoring.experiment_serializers import CellSerializer, TableSerializer
 from scoring.models import Plan
-from scoring.services import set_plan
+from scoring.services import set_plan, set_published
 from scoring.summaries import State
-from scoring.tables.base import Cell
+from scoring.tables.base import Cell, Table
 
 ROWS = 500
 
@@ -91,6 +92,19 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
         extra_kwargs = {name: {"required": True} for name in fields}
 
 
+class PublishedSerializer(serializers.Serializer[Any]):
+    """Figures that others published, laid beside a dashboard."""
+
+    name = serializers.CharField(max_length=40, help_text="Whose they are: heads their columns")
+    source = serializers.CharField(  # type: ignore[assignment]
+        max_length=300, help_text="Where they stand"
+    )
+    figures = serializers.CharField(
+        max_length=50_000,
+        help_text="CSV: the first line names columns of the dashboard, the first cells name a row",
+    )
+
+
 def _query(name: str, description: str, **more: Any) -> OpenApiParameter:
     return OpenApiParameter(name, OpenApiTypes.STR, description=description, **more)
 
@@ -101,6 +115,7 @@ FILTERS = [
     _query("by", "What categories are broken down by", enum=list(BREAKDOWNS)),
 ]
 BOARD = OpenApiParameter("board", OpenApiTypes.STR, "path", enum=list(DASHBOARDS))
+TAKING = OpenApiParameter("board", OpenApiTypes.STR, "path", enum=list(TAKEN))
 ENDING = OpenApiParameter("ending", OpenApiTypes.STR, "path", enum=list(views.FILE_ENDINGS))
 BEHIND = [
     _query("of", "What is counted", enum=["drafts", "steps"]),
@@ -117,7 +132,7 @@ class Boards(APIView):
         """What dashboards there are, and what they can be narrowed to."""
         data, _ = _data(request, slug)
         difficulties, models = data.facets()
-        tables = [(key, entry.make(data).table) for key, entry in DASHBOARDS.items()]
+        tables = [(key, board_of(key, data).table) for key in DASHBOARDS]
         found = {
             "boards": [
                 {"key": key, "title": table.title, "caption": table.caption}
@@ -143,7 +158,7 @@ class BoardDetail(APIView):
         if board not in DASHBOARDS:
             raise Http404(f"There is no dashboard {board}. There are: {', '.join(DASHBOARDS)}.")
         data, state = _data(request, slug)
-        table = DASHBOARDS[board].make(data).table
+        table = board_of(board, data).table
         said = {
             "key": board,
             "title": table.title,
@@ -168,6 +183,51 @@ class BoardFile(Download):
     def get(self, request: Request, slug: str, board: str, ending: str) -> HttpResponse:
         """CSV, JSON, Markdown or LaTeX of its table, or its drawing as SVG or PNG."""
         return views.file_of(request._request, slug, board, ending)
+
+
+class BoardPublished(APIView):
+    """What others published, beside one dashboard."""
+
+    @extend_schema(
+        responses=PublishedSerializer, parameters=[TAKING], operation_id="dashboards_published"
+    )
+    def get(self, request: Request, slug: str, board: str) -> Response:
+        """The figures that lie beside it, as CSV."""
+        data, table = _taking(slug, board)
+        if board not in data.published:
+            raise Http404("No published figures lie beside it.")
+        source, rows = data.published[board]
+        said = {"name": source.name, "source": source.text, "figures": form_of(table, rows)}
+        return Response(PublishedSerializer(said).data)
+
+    @extend_schema(
+        request=PublishedSerializer,
+        responses=PublishedSerializer,
+        parameters=[TAKING],
+        operation_id="dashboards_published_update",
+    )
+    def put(self, request: Request, slug: str, board: str) -> Response:
+        """Lay figures beside it, in the place of those that were there."""
+        data, table = _taking(slug, board)
+        asked = PublishedSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        said = asked.validated_data
+        try:
+            rows = read(table, said["figures"])
+        except Unreadable as error:
+            raise serializers.ValidationError({"figures": [str(error)]}) from error
+        source = Source(said["name"], said["source"])
+        set_published(data.dataset, board, source, rows, by=actor_of(request.user))
+        return Response(PublishedSerializer({**said, "figures": form_of(table, rows)}).data)
+
+    @extend_schema(
+        responses={204: None}, parameters=[TAKING], operation_id="dashboards_published_destroy"
+    )
+    def delete(self, request: Request, slug: str, board: str) -> Response:
+        """Take them away."""
+        data, _ = _taking(slug, board)
+        set_published(data.dataset, board, None, by=actor_of(request.user))
+        return Response(status=204)
 
 
 class BoardRows(APIView):
@@ -221,6 +281,13 @@ def _data(request: Request, slug: str) -> tuple[Data, State]:
     dataset = get_object_or_404(Dataset, slug=slug)
     data, states = views.data_of(request._request, dataset)
     return data, states[dataset.pk]
+
+
+def _taking(slug: str, board: str) -> tuple[Data, Table]:
+    if board not in TAKEN:
+        raise Http404(f"Published figures go beside: {', '.join(TAKEN)}.")
+    data = Data(get_object_or_404(Dataset, slug=slug), Chosen())
+    return data, DASHBOARDS[board].make(data).table
 
 
 def _linked(cell: Cell, data: Data) -> dict[str, Any]:

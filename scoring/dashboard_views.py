@@ -23,14 +23,15 @@ from curation.permissions import visible
 from curation.queries import funnel_of
 from curation.services.audit import actor_of
 from scoring.behind import BadFilter, Behind, drafts_behind, steps_behind
-from scoring.dashboard_forms import PlanForm
-from scoring.dashboards import DASHBOARDS, Board, Chosen, Data
+from scoring.dashboard_forms import PlanForm, PublishedForm
+from scoring.dashboards import DASHBOARDS, Chosen, Data, board_of
 from scoring.dashboards.base import Heat
 from scoring.dashboards.data import BREAKDOWNS
 from scoring.dashboards.figures import Linked, svg_of
 from scoring.dashboards.pixels import png_of
+from scoring.dashboards.published import PAPER, TAKEN, columns_of, form_of
 from scoring.models import Plan
-from scoring.services import set_plan
+from scoring.services import set_plan, set_published
 from scoring.summaries import State, state_of
 from scoring.summary_tasks import send
 from scoring.tables.base import Table, text_of
@@ -39,7 +40,7 @@ from scoring.tables.render import FORMATS
 ROWS = 50
 # More rows than this are not counted again: the number that led here says how many there are.
 COUNTED = 1_000
-# A heat map of more columns takes the page's whole width.
+# A heat map of more columns takes the page's whole width, as a table with published ones does.
 WIDE = 5
 # Names of people who are shown by name may change: nothing else that is drawn does.
 KEPT_SECONDS = 600
@@ -71,7 +72,10 @@ def _boards(data: Data, states: Mapping[int, State]) -> SafeString:
     """The cards of the page, drawn once for the same counts, plan and words."""
     words = [(each.slug, each.name, [*_words(each)]) for each in data.categories]
     counted = sorted((pk, str(state.made_at)) for pk, state in states.items())
-    rest = (data.dataset.slug, data.chosen, model_to_dict(data.plan), timezone.now().date())
+    rest = (
+        *(data.dataset.slug, data.chosen, model_to_dict(data.plan), timezone.now().date()),
+        *sorted(data.published.items()),
+    )
     key = f"boards-{sha256(repr((counted, words, rest)))}"
     found: SafeString | None = kept.get(key)
     if found is None:
@@ -79,7 +83,7 @@ def _boards(data: Data, states: Mapping[int, State]) -> SafeString:
         context = {
             "dataset": data.dataset,
             "query": urlencode(data.chosen.narrowing | {"by": data.chosen.by}),
-            "boards": [_shown(key, entry.make(data), linked) for key, entry in DASHBOARDS.items()],
+            "boards": [_shown(key, data, linked) for key in DASHBOARDS],
             "endings": ENDINGS,
             "drawn": DRAWN,
         }
@@ -109,7 +113,7 @@ def file_of(request: HttpRequest, slug: str, board: str, ending: str) -> HttpRes
         raise Http404(f"Dashboards come as {', '.join(FILE_ENDINGS)}.")
     dataset = get_object_or_404(Dataset, slug=slug)
     data, _ = data_of(request, dataset)
-    made = DASHBOARDS[board].make(data)
+    made = board_of(board, data)
     content: str | bytes
     if ending in DRAWN:
         content = svg_of(made, _linked(dataset, data.chosen), alone=True)
@@ -174,6 +178,47 @@ def plan(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "scoring/plan.html", {"dataset": dataset, "form": form}, status=status)
 
 
+@require_http_methods(["GET", "POST"])
+def published(request: HttpRequest, slug: str, board: str) -> HttpResponse:
+    """A lead lays figures that others published beside a dashboard, or takes them away."""
+    dataset = get_object_or_404(Dataset, slug=slug)
+    if board not in TAKEN:
+        raise Http404(f"Published figures go beside: {', '.join(TAKEN)}.")
+    data = Data(dataset, Chosen())
+    table = DASHBOARDS[board].make(data).table
+    back = f"{reverse('dataset-dashboard', args=[slug])}#{board}"
+    if request.method == "POST" and "remove" in request.POST:
+        set_published(dataset, board, None, by=actor_of(request.user))
+        messages.success(request, "The published figures are gone from the dashboard.")
+        return redirect(back)
+    source, rows = data.published.get(board) or PAPER.get(board) or (None, ())
+    form = PublishedForm(
+        request.POST if request.method == "POST" else None,
+        table=table,
+        initial={
+            "name": source.name if source else "",
+            "source": source.text if source else "",
+            "figures": form_of(table, rows),
+        },
+    )
+    if form.is_bound and form.is_valid():
+        set_published(dataset, board, form.said, form.rows, by=actor_of(request.user))
+        messages.success(request, "The published figures are laid beside the dashboard.")
+        return redirect(back)
+    context = {
+        "dataset": dataset,
+        "board": board,
+        "boards": [(key, DASHBOARDS[key].make(data).table.title) for key in TAKEN],
+        "table": table,
+        "columns": [column for columns in columns_of(table) for column in columns],
+        "form": form,
+        "back": back,
+        "stored": board in data.published,
+    }
+    status = 422 if form.errors else 200
+    return render(request, "scoring/published.html", context, status=status)
+
+
 def data_of(request: HttpRequest, dataset: Dataset) -> tuple[Data, dict[int, State]]:
     """The dataset's counts, made anew here or by a worker where they are old."""
     chosen = Chosen.of(request.GET.dict())
@@ -199,11 +244,13 @@ def _linked(dataset: Dataset, chosen: Chosen) -> Linked:
     return lambda cell: url_of(tuple(cell.drill.items())) if cell.drill else ""
 
 
-def _shown(key: str, board: Board, linked: Linked) -> dict[str, object]:
+def _shown(key: str, data: Data, linked: Linked) -> dict[str, object]:
+    board = board_of(key, data)
     table = board.table
     return {
         "key": key,
-        "wide": isinstance(board.figure, Heat) and len(board.figure.columns) > WIDE,
+        "wide": (isinstance(board.figure, Heat) and len(board.figure.columns) > WIDE)
+        or key in data.published,
         "table": table,
         "heads": [(column.title, _is_text(table, at)) for at, column in enumerate(table.columns)],
         "rows": [

@@ -1,12 +1,14 @@
 """The door for people's writes about whole datasets."""
 
+from collections.abc import Sequence
 from datetime import date
 
 from django.db import transaction
 
 from curation.models import Dataset
 from curation.services.audit import Actor, record
-from scoring.models import Plan
+from scoring.dashboards.published import Row, Source
+from scoring.models import Plan, Published
 
 
 @transaction.atomic
@@ -30,3 +32,30 @@ def _said(plan: Plan) -> dict[str, object]:
         "due": plan.due and plan.due.isoformat(),
         "names_shown": plan.names_shown,
     }
+
+
+@transaction.atomic
+def set_published(
+    dataset: Dataset, board: str, source: Source | None, rows: Sequence[Row] = (), *, by: Actor
+) -> None:
+    """Lay figures that others published beside a dashboard; None takes them away."""
+    Dataset.objects.select_for_update().get(pk=dataset.pk)  # as above
+    stored = Published.objects.filter(dataset=dataset, board=board).first()
+    was = _told(stored)
+    if source is None:
+        if stored is not None:
+            stored.delete()
+            record("dataset.published", dataset, dataset=dataset, by=by, board=board, was=was)
+        return
+    made = stored or Published(dataset=dataset, board=board)
+    made.name, made.source, made.rows = source.name, source.text, [row.to_json() for row in rows]
+    if _told(made) != was:
+        made.save()
+        now = _told(made)
+        record("dataset.published", dataset, dataset=dataset, by=by, board=board, was=was, now=now)
+
+
+def _told(published: Published | None) -> dict[str, object] | None:
+    if published is None:
+        return None
+    return {"name": published.name, "source": published.source, "rows": published.rows}

@@ -19,6 +19,11 @@ urlpatterns = [
     ),
     path("datasets/<slug:slug>/dashboard/rows/", dashboard_views.rows, name="dataset-rows"),
     path("datasets/<slug:slug>/dashboard/plan/", dashboard_views.plan, name="dataset-plan"),
+    path(
+        "datasets/<slug:slug>/dashboard/<slug:board>/published/",
+        dashboard_views.published,
+        name="dataset-published",
+    ),
     path("datasets/<slug:slug>/agreement/", agreement_views.agreement, name="dataset-agreement"),
     path("datasets/<slug:slug>/exports/", export_views.exports, name="dataset-exports"),
     path(

@@ -57,6 +57,11 @@ urlpatterns = [
         name="api-board",
     ),
     path(
+        "datasets/<slug:slug>/dashboards/<slug:board>/published/",
+        dashboards.BoardPublished.as_view(),
+        name="api-published",
+    ),
+    path(
         "datasets/<slug:slug>/dashboards/<slug:board>.<slug:ending>",
         dashboards.BoardFile.as_view(),
         name="api-board-file",

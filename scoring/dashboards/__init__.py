@@ -7,6 +7,7 @@ from scoring.dashboards.data import Chosen, Data
 from scoring.dashboards.errors import heat_map, rungs
 from scoring.dashboards.people import agreement, annotators, throughput
 from scoring.dashboards.progress import freshness, funnel, plan
+from scoring.dashboards.published import lay_beside
 
 DASHBOARDS: dict[str, Entry] = {
     entry.key: entry
@@ -28,4 +29,12 @@ DASHBOARDS: dict[str, Entry] = {
     )
 }
 
-__all__ = ["DASHBOARDS", "Board", "Chosen", "Data", "Entry"]
+
+def board_of(key: str, data: Data) -> Board:
+    """The dashboard of this name, with what others published beside it."""
+    board = DASHBOARDS[key].make(data)
+    published = data.published.get(key)
+    return lay_beside(board, *published) if published else board
+
+
+__all__ = ["DASHBOARDS", "Board", "Chosen", "Data", "Entry", "board_of"]

@@ -1,7 +1,7 @@
 """What a dashboard is: a plain table, and how it is drawn."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scoring.tables.base import Table
@@ -11,13 +11,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Another's figure on a bar: where the bar would end, and what is written of it."""
+
+    place: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bars:
-    """A bar per row; with several series their bars lie end to end. Keys are of columns."""
+    """A bar per row; with several series their bars lie end to end. Keys are of columns.
+
+    `marks` are by the position of their row, `marked` is whose they are.
+    """
 
     series: tuple[str, ...]
     label: str
     # A column whose text stands behind the bar's number.
     beside: str = ""
+    marks: Mapping[int, Mark] = field(default_factory=dict)
+    marked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

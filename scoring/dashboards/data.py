@@ -11,7 +11,8 @@ from django.db.models import F, QuerySet, Sum
 from curation.enums import Difficulty
 from curation.models import Category, Dataset
 from scoring.agreement import Report, agreement_of
-from scoring.models import Plan, Tally
+from scoring.dashboards.published import Row, Source
+from scoring.models import Plan, Published, Tally
 
 BREAKDOWNS = {
     "difficulty": "Difficulty",
@@ -120,6 +121,14 @@ class Data:
     @cached_property
     def plan(self) -> Plan:
         return Plan.objects.filter(dataset=self.dataset).first() or Plan(dataset=self.dataset)
+
+    @cached_property
+    def published(self) -> dict[str, tuple[Source, list[Row]]]:
+        """What others report, by dashboard."""
+        return {
+            each.board: (Source(each.name, each.source), [Row.from_json(row) for row in each.rows])
+            for each in Published.objects.filter(dataset=self.dataset)
+        }
 
     def people(self, ids: Iterable[str]) -> dict[str, str]:
         """What each person is called: by name only where a lead turned that on."""

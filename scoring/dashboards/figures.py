@@ -15,6 +15,8 @@ LABEL, TRACK, BEHIND, ROW, HEAD = 176, 270, 114, 28, 24
 WIDTH = LABEL + TRACK + BEHIND
 CELL, CELL_HEAD = 74, 74
 PLOT_WIDTH, PLOT_HEIGHT, PLOT_LEFT, PLOT_FOOT = 484, 220, 52, 44
+# What is written of another's figure on a row.
+MARKED = 66
 LONGEST = {"label": 26, "head": 12}
 # Bars are drawn for the first rows; the table has them all.
 MOST_ROWS = 40
@@ -32,6 +34,8 @@ _ALONE: dict[str, dict[str, str]] = {
     "bar s3": {"fill": "#8a94a1"},
     "hit": {"fill": "none"},
     "shade": {"fill": "#2456c5"},
+    "edge": {"stroke": "#ffffff", "stroke-width": "5.5", "fill": "none"},
+    "mark": {"stroke": "#1a2029", "stroke-width": "2.5", "fill": "none"},
     "axis": {"stroke": "#8a94a1", "fill": "none"},
     "grid": {"stroke": "#dde1e7", "fill": "none"},
     "curve": {"stroke": "#2456c5", "stroke-width": "2.5", "fill": "none"},
@@ -108,9 +112,14 @@ class _Drawing:
         sums = [[_size(row[at]) for at, _ in series] for row in rows]
         low = min([0.0, *(min(each) for each in sums)])
         high = max([1e-9, *(sum(each) for each in sums)])
-        legend = HEAD if len(series) > 1 else 0
-        svg, canvas = self._canvas(WIDTH, legend + len(rows) * ROW)
-        if legend:
+        high = max([high, *(mark.place for mark in figure.marks.values())])
+        legend = HEAD if len(series) > 1 or figure.marks else 0
+        width = WIDTH + (MARKED if figure.marks else 0)
+        svg, canvas = self._canvas(width, legend + len(rows) * ROW)
+        if figure.marks:
+            self._shape(canvas, "path", "mark", d=f"M{LABEL + 5} 4V19")
+            self._text(canvas, "label", (LABEL + 16, 16), figure.marked)
+        elif legend:
             self._legend(canvas, [column.title for _, column in series])
 
         def x(value: float) -> float:
@@ -124,6 +133,8 @@ class _Drawing:
             start = 0.0
             for number, ((at, column), size) in enumerate(zip(series, sizes, strict=True), start=1):
                 name = f"{label}: {text_of(row[at], column)} {column.title.lower()}"
+                if mark := figure.marks.get(index):
+                    name += f", {figure.marked} {mark.text}"
                 left, right = sorted((x(start), x(start + size)))
                 place = self._link(canvas, row[at], name)
                 kind = f"bar s{number}" if len(series) > 1 else "bar"
@@ -135,7 +146,12 @@ class _Drawing:
                         place, "rect", kind, x=left, y=y + 4, width=right - left, height=18, rx=2
                     )
                 start += size
-            self._text(canvas, "value", (LABEL + TRACK + 10, y + 17), self._behind(row, figure))
+            behind = self._behind(row, figure)
+            if mark := figure.marks.get(index):
+                for kind in ("edge", "mark"):  # told from the bar by an edge around it
+                    self._shape(canvas, "path", kind, d=f"M{x(mark.place):.2f} {y + 1}V{y + 25}")
+                behind += f" | {mark.text}"
+            self._text(canvas, "value", (LABEL + TRACK + 10, y + 17), behind)
         return svg
 
     def _legend(self, canvas: Element, titles: Sequence[str]) -> None:

@@ -3,13 +3,14 @@
 from scoring.models.experiment import Experiment, Setting, Translation
 from scoring.models.export import ExportJob, Release
 from scoring.models.score import Score, Signature
-from scoring.models.summary import DraftFact, Plan, Summary, Tally
+from scoring.models.summary import DraftFact, Plan, Published, Summary, Tally
 
 __all__ = [
     "DraftFact",
     "Experiment",
     "ExportJob",
     "Plan",
+    "Published",
     "Release",
     "Score",
     "Setting",

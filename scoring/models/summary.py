@@ -22,6 +22,25 @@ class Plan(models.Model):
         return f"plan of {self.dataset}"
 
 
+class Published(models.Model):
+    """Figures that others published, laid beside one dashboard of a dataset."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="published")
+    board = models.SlugField(max_length=30)
+    name = models.CharField(max_length=40, help_text="Whose they are: it heads their columns")
+    source = models.CharField(max_length=300, help_text="Where they stand")
+    rows = models.JSONField(help_text="Labels and figures of each row")
+
+    class Meta:
+        verbose_name_plural = "published figures"
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "board"], name="published_once_a_board")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} beside {self.board} of {self.dataset}"
+
+
 class Summary(models.Model):
     """When a dataset was last counted, and of which state: see scoring.summaries."""
 

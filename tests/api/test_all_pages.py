@@ -34,6 +34,7 @@ PAGES = {
     "dataset-board-file": "api-board-file",
     "dataset-rows": "api-board-rows",
     "dataset-plan": "api-plan",
+    "dataset-published": "api-published",
     "dataset-exports": "api-export-job-list",
     "export-file": "api-export-file",
     "export-download": "api-export-job-file",

@@ -122,6 +122,29 @@ def test_a_lead_sets_the_plan(api: Client, world: World) -> None:
     assert [cell["value"] for cell in wanted] == ["Wanted", 4]
 
 
+def test_a_lead_lays_published_figures_beside_a_dashboard(api: Client) -> None:
+    url = "/datasets/little/dashboards/categories/published/"
+    assert said(api, "get", url)[0] == 404
+    body = {
+        "name": "A paper",
+        "source": "its Table 6",
+        "figures": "category,steps\nAPI misuse,40\n",
+    }
+    assert said(api, "put", url, body) == (200, body)
+    assert said(api, "get", url) == (200, body)
+    found = get(api, "dashboards/categories/")
+    assert [column["key"] for column in found["columns"][-2:]] == [
+        "published_steps",
+        "published_share",
+    ]
+    assert [cell["value"] for cell in found["rows"][0][-2:]] == [40, 1]
+    code, answer = said(api, "put", url, body | {"figures": "category,steps\nAPI misuse,lots"})
+    assert code == 400 and "Line 2, column “steps”" in str(answer)
+    assert said(api, "delete", url)[0] == 204
+    assert said(api, "get", url)[0] == 404
+    assert said(api, "get", "/datasets/little/dashboards/funnel/published/")[0] == 404
+
+
 def test_people_are_named_only_where_a_lead_says_so(api: Client) -> None:
     assert "little-ada" not in str(get(api, "dashboards/annotators/"))
     body = {"approved_wanted": None, "due": None, "names_shown": True}

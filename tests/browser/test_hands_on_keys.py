@@ -147,6 +147,7 @@ def addresses(draft: Draft, dataset: Dataset) -> Iterator[str]:
         "example-new",
     ):
         yield reverse(name, args=[dataset.slug])
+    yield reverse("dataset-published", args=[dataset.slug, "fixcost"])
     for name in ("workbench", "draft-compare", "draft-history", "draft-adjudicate"):
         yield reverse(name, args=[draft.pk])
     for name in ("step-edit", "step-code", "step-split"):

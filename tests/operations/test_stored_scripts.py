@@ -23,6 +23,7 @@ from executor import pipeline
 from executor.parity.outcome import Kind, Outcome, ProbeRecord, Stage, failed
 from executor.parity.outcome import Verdict as ParityVerdict
 from executor.services import request_run
+from scoring.models import Published
 from t2j_site.access import RULES
 from tests.curation.test_access import NAMES, World, _fills, mine
 from tests.factories import FIXED
@@ -160,6 +161,8 @@ def world(mine: World) -> World:
     assert run is not None and pipeline.store(run, verdict())
     category = Category.objects.create(slug="a", name="A")
     category.subcategories.create(slug="b", name="B")
+    rows = [{"labels": [PAYLOAD], "values": {"steps": 1}}]
+    Published.objects.create(dataset=mine.dataset, board="categories", rows=rows)
     fill()
     return mine
 
@@ -182,6 +185,7 @@ def test_every_address_of_the_site(world: World) -> None:
     assert {
         *("workbench", "dataset-list", "dataset-detail", "example-detail", "revision-detail"),
         *("run-detail", "dataset-history", "step-edit", "dataset-members", "draft-adjudicate"),
+        *("dataset-dashboard", "dataset-published"),
         *("translation-detail", "experiment-list", "dataset-trash"),
     } <= shown
 

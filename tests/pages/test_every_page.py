@@ -76,6 +76,7 @@ def urls(dataset: Dataset) -> dict[str, str]:
         "counted drafts": reverse("dataset-rows", args=[dataset.slug]) + "?outcome=fail",
         "counted steps": reverse("dataset-rows", args=[dataset.slug]) + "?of=steps&category=api",
         "plan": reverse("dataset-plan", args=[dataset.slug]),
+        "published": reverse("dataset-published", args=[dataset.slug, "categories"]),
         "webhooks": reverse("dataset-webhooks", args=[dataset.slug]),
         "exports": reverse("dataset-exports", args=[dataset.slug]),
     }
