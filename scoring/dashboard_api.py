@@ -192,11 +192,9 @@ class BoardPublished(APIView):
         responses=PublishedSerializer, parameters=[TAKING], operation_id="dashboards_published"
     )
     def get(self, request: Request, slug: str, board: str) -> Response:
-        """The figures that lie beside it, as CSV."""
+        """The figures that lie beside it, as CSV; without any, a form to fill in and no name."""
         data, table = _taking(slug, board)
-        if board not in data.published:
-            raise Http404("No published figures lie beside it.")
-        source, rows = data.published[board]
+        source, rows = data.published.get(board, (Source("", ""), []))
         said = {"name": source.name, "source": source.text, "figures": form_of(table, rows)}
         return Response(PublishedSerializer(said).data)
 
