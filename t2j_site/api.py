@@ -9,6 +9,7 @@ from curation import api_drafts as drafts
 from curation import api_taxonomy as taxonomy
 from curation import api_team as team
 from executor import api as executor
+from executor import import_api as imports
 from scoring import api as scoring
 from scoring import dashboard_api as dashboards
 from scoring import experiment_api as experiments
@@ -66,8 +67,8 @@ urlpatterns = [
         dashboards.BoardFile.as_view(),
         name="api-board-file",
     ),
-    path("datasets/<slug:slug>/imports/", executor.Import.as_view(), name="api-import"),
-    path("imports/<int:pk>/", executor.ImportDetail.as_view(), name="api-import-job"),
+    path("datasets/<slug:slug>/imports/", imports.Import.as_view(), name="api-import"),
+    path("imports/<int:pk>/", imports.ImportDetail.as_view(), name="api-import-job"),
     path("datasets/<slug:slug>/bulk/", executor.Bulk.as_view(), name="api-bulk"),
     path("datasets/<slug:slug>/exports/", scoring.ExportList.as_view(), name="api-exports"),
     path(
