@@ -17,9 +17,8 @@ TAKEN = {
     "subcategories": (("category", "subcategory"), ("steps", "share")),
     "fixcost": (("steps",), ("drafts", "min", "max", "mean", "median", "total")),
 }
-MOST_ROWS = 200
+MOST_ROWS, LONGEST_LABEL = 200, 200
 NOT_OURS = "Not counted here; filters do not narrow it."
-
 
 # What rows of both sides are matched by: their labels, without case.
 Key = tuple[str, ...]
@@ -71,7 +70,7 @@ def read(table: Table, text: str) -> list[Row]:
     Raises:
         Unreadable: with the line and the column.
     """
-    lines = csv.reader(io.StringIO(text))
+    lines = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
     try:
         columns = _columns(table, next(lines, []))
         names, _ = columns_of(table)
@@ -107,7 +106,8 @@ def _columns(table: Table, head: Sequence[str]) -> list[Column]:
     for name in head:
         column = known.get(name.strip().casefold())
         if column is None:
-            raise Unreadable(f"Line 1: there is no column “{name.strip()}”. There are: {offered}.")
+            shown = name.strip()[:40]
+            raise Unreadable(f"Line 1: there is no column “{shown}”. There are: {offered}.")
         if column in found:
             raise Unreadable(f"Line 1: the column “{column.key}” stands there twice.")
         found.append(column)
@@ -126,6 +126,8 @@ def _row(
     labels = tuple(texts.get(column, "") for column in names)
     if not all(labels):
         raise Unreadable(f"{where} does not say which row it is: “{names[-1].key}” is empty.")
+    if any(len(label) > LONGEST_LABEL for label in labels):
+        raise Unreadable(f"{where}: a name is longer than {LONGEST_LABEL} characters.")
     figures = {column: text for column, text in texts.items() if text and column not in names}
     return Row(labels, {column.key: _number(t, column, where) for column, t in figures.items()})
 

@@ -47,7 +47,7 @@ PAPERS = Source("A paper", "somewhere, Table 6")
 
 
 def test_figures_are_read_by_key_or_title() -> None:
-    text = "Category, steps ,Share\nAPI misuse,40,24.5 %\n\nLayout,,0.1\n"
+    text = "\ufeffCategory, steps ,Share\nAPI misuse,40,24.5 %\n\nLayout,,0.1\n"
     assert read(CATEGORIES.table, text) == [
         Row(("API misuse",), {"steps": 40, "share": pytest.approx(0.245)}),
         Row(("Layout",), {"share": 0.1}),
@@ -72,6 +72,7 @@ def test_figures_are_read_by_key_or_title() -> None:
         ("category,steps\nx,", "There is no figure in it"),
         ("category\nx", "There is no figure in it"),
         (f"category,steps\n{'x' * 200_000},1", "is no CSV"),
+        (f"category,steps\n{'x' * 201},1", "Line 2: a name is longer than 200 characters"),
         (
             "category,steps\n" + "".join(f"c{at},1\n" for at in range(MOST_ROWS + 1)),
             f"There are more than {MOST_ROWS} lines",
