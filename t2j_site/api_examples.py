@@ -279,4 +279,9 @@ EXAMPLES: dict[str, Any] = {
         "rows": [{"id": 7, "draft": 5, "example": "e3"}],
     },
     "Plan": {"approved_wanted": 500, "due": "2026-06-30", "names_shown": False},
+    "Published": {
+        "name": "A paper",
+        "source": "its Table 6",
+        "figures": "category,steps\nAPI misuse,40\nShape and layout,12\n",
+    },
 }
