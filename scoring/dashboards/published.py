@@ -78,12 +78,13 @@ def read(table: Table, text: str) -> list[Row]:
         for cells in lines:
             if not any(cell.strip() for cell in cells):
                 continue
-            row = _row(names, columns, cells, f"Line {lines.line_num}")
+            where = f"Line {lines.line_num}"
+            row = _row(names, columns, cells, where)
             if row.key in rows:
-                raise Unreadable(f"Line {lines.line_num}: “{row.labels[-1]}” has a line already.")
+                raise Unreadable(f"{where}: “{row.labels[-1]}” has a line already: keep one.")
             rows[row.key] = row
             if len(rows) > MOST_ROWS:
-                raise Unreadable(f"There are more than {MOST_ROWS} lines.")
+                raise Unreadable(f"There are more than {MOST_ROWS} lines: leave the smallest out.")
     except csv.Error as error:
         raise Unreadable(f"Line {lines.line_num} is no CSV: {error}.") from error
     if not any(row.values for row in rows.values()):
@@ -127,7 +128,7 @@ def _row(
     if not all(labels):
         raise Unreadable(f"{where} does not say which row it is: “{names[-1].key}” is empty.")
     if any(len(label) > LONGEST_LABEL for label in labels):
-        raise Unreadable(f"{where}: a name is longer than {LONGEST_LABEL} characters.")
+        raise Unreadable(f"{where}: a name is longer than {LONGEST_LABEL} characters: shorten it.")
     figures = {column: text for column, text in texts.items() if text and column not in names}
     return Row(labels, {column.key: _number(t, column, where) for column, t in figures.items()})
 
