@@ -221,7 +221,9 @@ class Pages(Paginator):  # type: ignore[type-arg]
         before = self.most - self.per_page if self.in_order else 0
         rows = self.drafts if self.in_order else self.drafts.order_by()
         found = len(rows.values_list("pk")[before : self.most + 1])
-        return before + found if found or not before else self.drafts.order_by().count()
+        if found or not before:
+            return before + found
+        return self.drafts.order_by().count()  # behind the end: this leads back to the last page
 
     @property
     def more(self) -> bool:

@@ -8,14 +8,13 @@ ZOOM = 2.0
 
 
 def png_of(svg: str) -> bytes:
-    """PNG of an SVG text, on white.
+    """PNG of an SVG text.
 
     Letters that the font lacks are looked for among the machine's own.
     """
     found: bytes = resvg_py.svg_to_bytes(
         svg_string=svg,
         zoom=ZOOM,
-        background="#ffffff",
         font_files=[font.SourceSansPro, font.SourceSansProSemibold],
         font_family="Source Sans Pro",
         sans_serif_family="Source Sans Pro",

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from curation.models import AuditEvent, Category, Dataset, Draft
+from curation.models import AuditEvent, Category, Dataset, Draft, Example
 from curation.services.assignment import assign_all
 from curation.services.ledger import remove_step
 from curation.services.steps import StepText, save_step
@@ -103,8 +103,8 @@ def test_frequent_words_are_found_where_rare_ones_are(
     client: Client, drafts: dict[str, Draft], monkeypatch: pytest.MonkeyPatch, q: str
 ) -> None:
     Draft.objects.filter(pk=drafts["waiting"].pk).update(model="cheap-9")
-    examples = drafts["failed"].example.__class__.objects
-    examples.filter(pk=drafts["failed"].example_id).update(example_id="e7", title="Attention")
+    named = Example.objects.filter(pk=drafts["failed"].example_id)
+    named.update(example_id="e7", title="Attention")
     rare = shown(client, q=q)
     monkeypatch.setattr(draft_list, "FREQUENT", 0)
     assert draft_list.words_of(q).frequent == bool(rare) == (q != "nowhere at all")
